@@ -1,0 +1,1 @@
+"""Automated optical inspection, from CAD to no escapes."""

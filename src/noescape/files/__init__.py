@@ -1,0 +1,38 @@
+"""Files that survive a kill and stay in their folder; knows nothing of images."""
+
+from noescape.files.atomic import (
+    dump_json,
+    safe_cell,
+    write_bytes,
+    write_csv,
+    write_json,
+    write_text,
+    write_with,
+)
+from noescape.files.clock import utc_stamp
+from noescape.files.digest import sha256_file, sha256_named
+from noescape.files.jsonl import JsonlAppender, dump_row, read_jsonl, write_jsonl
+from noescape.files.paths import contained, safe_name
+from noescape.files.yamlfile import dump_yaml, load_yaml, parse_yaml
+
+__all__ = [
+    "JsonlAppender",
+    "contained",
+    "dump_json",
+    "dump_row",
+    "dump_yaml",
+    "load_yaml",
+    "parse_yaml",
+    "read_jsonl",
+    "safe_cell",
+    "safe_name",
+    "sha256_file",
+    "sha256_named",
+    "utc_stamp",
+    "write_bytes",
+    "write_csv",
+    "write_json",
+    "write_jsonl",
+    "write_text",
+    "write_with",
+]
