@@ -2,6 +2,7 @@
 
 from noescape.files.atomic import (
     dump_json,
+    remove_parts,
     safe_cell,
     write_bytes,
     write_csv,
@@ -24,6 +25,7 @@ __all__ = [
     "load_yaml",
     "parse_yaml",
     "read_jsonl",
+    "remove_parts",
     "safe_cell",
     "safe_name",
     "sha256_file",

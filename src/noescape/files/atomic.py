@@ -6,44 +6,67 @@ import csv
 import io
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+_BLANKS = ("\t", "\r", "\n", "\0", "\ufeff")
+_FORMULA_SIGNS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
-def write_with(path: Path, write: Callable[[Path], None]) -> None:
+
+def write_with(path: Path, write: Callable[[Path], None], *, sync: bool = True) -> None:
     """Let `write` fill a temporary file in the folder of `path`, then rename it into place.
 
-    The folder is made if needed. After a crash the old content, or none, is there; never a part.
+    The folder is made if needed. After a crash the old content, or none, is there; never a part. A kill leaves at
+    most one hidden `.part` file behind (see `remove_parts`). `sync` False leaves out the wait for the disk: still
+    whole after a kill, but not after a power cut (for one of many small results).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
+    part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the user's umask applies
     try:
         write(part)
-        with part.open("rb+") as f:
-            os.fsync(f.fileno())
-        part.chmod(0o666 & ~_umask())
+        if sync:
+            with part.open("rb+") as f:
+                os.fsync(f.fileno())
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` atomically."""
+def remove_parts(folder: Path) -> list[str]:
+    """Remove the temporary files that killed writers left in `folder` and below; their paths relative to it, sorted.
+
+    For the start of a resumed run: call it only where no other process is writing. Links are not followed.
+    """
+    found = sorted(p for p in folder.rglob(".*.part") if p.is_file() and not p.is_symlink())
+    for part in found:
+        part.unlink(missing_ok=True)
+    return [part.relative_to(folder).as_posix() for part in found]
+
+
+def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Write `data` atomically; for `sync` see `write_with`."""
 
     def write(part: Path) -> None:
         part.write_bytes(data)
 
-    write_with(path, write)
+    write_with(path, write, sync=sync)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text with \\n line ends, atomically."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write UTF-8 text with \\n line ends, atomically. Bytes of file names that are no text appear as `\\udc..`."""
+    write_bytes(path, encoded(text))
+
+
+def encoded(text: str) -> bytes:
+    """UTF-8 of `text`; what a name in another encoding left in it (lone surrogates) becomes `\\udc80` … `\\udcff`.
+
+    Inside JSON strings that is an escape which reads back as it was.
+    """
+    return text.encode("utf-8", "backslashreplace")
 
 
 def dump_json(value: Any) -> str:
@@ -59,20 +82,23 @@ def write_json(path: Path, value: Any) -> None:
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a CSV, atomically, whose cells a spreadsheet cannot run as formulas (see `safe_cell`)."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([safe_cell(h) for h in header])
-    writer.writerows([safe_cell(c) for c in row] for row in rows)
+    plain = csv.writer(out, lineterminator="\n")
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in (header, *rows):
+        cells = [safe_cell(cell) for cell in row]
+        # A bare carriage return would end the row, and what follows it could be a formula.
+        (quoted if any("\r" in str(cell) for cell in cells) else plain).writerow(cells)
     write_text(path, out.getvalue())
 
 
 def safe_cell(value: object) -> object:
-    """Text that a spreadsheet would read as a formula gets a leading apostrophe; numbers stay numbers."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r", "\n"):
-        return "'" + value
-    return value
+    """Text that a spreadsheet would read as a formula gets a leading apostrophe; numbers stay numbers.
 
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    Full-width signs count too (East Asian spreadsheets run them), also behind blanks. None becomes an empty cell.
+    """
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    text = str(value)
+    if text[:1] in _BLANKS or text.lstrip("".join(_BLANKS) + " ")[:1] in _FORMULA_SIGNS:
+        return "'" + text
+    return text

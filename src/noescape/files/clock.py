@@ -6,8 +6,14 @@ import os
 import time
 from datetime import UTC, datetime
 
+from noescape.records import UsageError
+
 
 def utc_stamp() -> str:
     """Now as `2026-01-29T15:00:00Z`, or the moment that SOURCE_DATE_EPOCH names."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    return datetime.fromtimestamp(int(epoch) if epoch else time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        moment = datetime.fromtimestamp(int(epoch) if epoch else time.time(), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"SOURCE_DATE_EPOCH: expected whole seconds since 1970, got {epoch!r}") from None
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -17,8 +17,12 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_named(items: Iterable[tuple[str, str]]) -> str:
-    """Hex sha256 over (name, hex digest) pairs, sorted by name: the identity of a set of files."""
+    """Hex sha256 over (name, hex digest) pairs, sorted by name: the identity of a set of files.
+
+    Line ends and backslashes in names are escaped, so that two different sets never give the same text.
+    """
     digest = hashlib.sha256()
     for name, value in sorted(items):
-        digest.update(f"{value}  {name}\n".encode())
+        plain = name.replace("\\", "\\\\").replace("\n", "\\n")
+        digest.update(f"{value}  {plain}\n".encode("utf-8", "backslashreplace"))
     return digest.hexdigest()

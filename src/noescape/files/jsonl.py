@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from noescape.files.atomic import write_text
+from noescape.files.atomic import encoded, write_text
+from noescape.records import DataError
 
 
 def dump_row(row: dict[str, Any]) -> str:
@@ -20,19 +21,23 @@ def dump_row(row: dict[str, Any]) -> str:
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of `path`; a torn last line (a crash in mid-write) is left out.
 
-    A broken line anywhere else is an error that names file and line.
+    A broken line anywhere else is a DataError that names file and line.
     """
     with path.open("rb") as f:
         for number, line in enumerate(f, 1):
             if not line.endswith(b"\n"):
                 return
             try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"{path}, line {number}: not JSON ({error})") from None
+                row = json.loads(line, parse_constant=_refuse)
+            except (ValueError, RecursionError) as error:
+                raise DataError(f"{path}, line {number}: not a row of JSON ({error})") from None
             if not isinstance(row, dict):
-                raise ValueError(f"{path}, line {number}: expected an object, got {type(row).__name__}")
+                raise DataError(f"{path}, line {number}: expected an object, got {type(row).__name__}")
             yield row
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def write_jsonl(path: Path, rows: Iterator[dict[str, Any]] | list[dict[str, Any]]) -> None:
@@ -49,18 +54,25 @@ class JsonlAppender:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._f = path.open("ab+")
+        self._f = path.open("ab+", buffering=0)  # what fails to be written is not kept for later
         self.repaired_bytes = self._cut_torn_tail()
 
     def append(self, row: dict[str, Any]) -> None:
-        """Write one row; it is in the hands of the operating system when this returns."""
-        self._f.write((dump_row(row) + "\n").encode("utf-8"))
-        self._f.flush()
+        """Write one row; it is in the hands of the operating system when this returns.
+
+        On failure (a full disk) the part of the row that was written is cut off again, and OSError comes up.
+        """
+        data = encoded(dump_row(row) + "\n")
+        try:
+            while data:
+                data = data[self._f.write(data) :]
+        except OSError:
+            self._cut_torn_tail()
+            raise
 
     def close(self) -> None:
         """Sync to disk and close."""
         if not self._f.closed:
-            self._f.flush()
             os.fsync(self._f.fileno())
             self._f.close()
 

@@ -14,9 +14,13 @@ MAX_ALIASES = 32  # nested as a "billion laughs" these reach at most 3^10 nodes,
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses duplicate keys and counts aliases."""
+    """SafeLoader that refuses duplicate keys and circles, and counts aliases."""
 
     aliases = 0
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._open: list[str | None] = []
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -24,18 +28,34 @@ class _StrictLoader(yaml.SafeLoader):
             if self.aliases > MAX_ALIASES:
                 mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
                 raise yaml.MarkedYAMLError(problem=f"more than {MAX_ALIASES} aliases", problem_mark=mark)
+            if self.peek_event().anchor in self._open:  # type: ignore[no-untyped-call]
+                mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+                raise yaml.MarkedYAMLError(problem="an alias inside of what it names", problem_mark=mark)
         return super().compose_node(parent, index)
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+    def compose_sequence_node(self, anchor: Any) -> Any:
+        self._open.append(anchor)
+        node = super().compose_sequence_node(anchor)
+        self._open.pop()
+        return node
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        self._open.append(anchor)
+        node = super().compose_mapping_node(anchor)
+        self._open.pop()
+        self._refuse_twins(node)
+        return node
+
+    def _refuse_twins(self, node: Any) -> None:
+        """Checked on the nodes as written: later, merged mappings bring keys that may rightly be overridden."""
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, (dict, list)):
-                continue  # PyYAML's own message for unhashable keys follows
-            if key in seen and key_node.tag != "tag:yaml.org,2002:merge":
+            if key in seen:
                 raise yaml.MarkedYAMLError(problem=f"key {key!r} given twice", problem_mark=key_node.start_mark)
             seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def parse_yaml(text: str, *, name: str = "<text>") -> Any:
@@ -57,9 +77,12 @@ def parse_yaml(text: str, *, name: str = "<text>") -> Any:
 def load_yaml(path: Path) -> Any:
     """Read and parse a YAML file; see `parse_yaml`."""
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+        with path.open("rb") as f:
+            data = f.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"{path}: more than {MAX_BYTES} bytes of YAML are not read")
     try:
         return parse_yaml(data.decode("utf-8"), name=str(path))
     except UnicodeDecodeError:

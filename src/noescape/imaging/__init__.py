@@ -1,7 +1,7 @@
 """Pure functions on pixel arrays, and the one door through which image files come in."""
 
 from noescape.imaging.appearance import Appearance, appearance
-from noescape.imaging.components import find_defects
+from noescape.imaging.components import find_defects, label_regions
 from noescape.imaging.decode import MAX_PIXELS, Picture, is_image_name, read_picture
 from noescape.imaging.encode import jpeg_bytes, png_bytes
 from noescape.imaging.fingerprint import hamming, perceptual_hash
@@ -21,6 +21,7 @@ __all__ = [
     "heat_overlay",
     "is_image_name",
     "jpeg_bytes",
+    "label_regions",
     "perceptual_hash",
     "png_bytes",
     "read_picture",

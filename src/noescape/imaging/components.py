@@ -1,4 +1,4 @@
-"""From an anomaly map to a list of defects: threshold, 8-connected components, measures."""
+"""8-connected components: from an anomaly map to a list of defects, from a truth mask to its regions."""
 
 from __future__ import annotations
 
@@ -43,6 +43,12 @@ def find_defects(
         )
         for number, i in enumerate(keep, 1)
     ]
+
+
+def label_regions(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+    """Number the 8-connected regions of a mask `[H, W]` (non-zero = inside) from 1; 0 is the background."""
+    _, labels = cv2.connectedComponents((mask > 0).astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)
+    return np.asarray(labels, dtype=np.int32)
 
 
 def _half_open(stat: npt.NDArray[np.int32]) -> tuple[int, int, int, int]:

@@ -1,0 +1,138 @@
+"""The run folder as a bundle: everything that inspecting needs, with a sha256 manifest; runs with no network.
+
+config.yaml  meta.json  thresholds.json  manifest.json
+weights/model.safetensors   what was learnt (bank or Gaussians), the region of interest, the probe set
+weights/embedding.xml .bin  the backbone as an OpenVINO graph: RGB bytes in, patch features out
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from noescape.anomaly.config import InspectorConfig, parse_config
+from noescape.anomaly.detector import Detector, Model, PadimScorer, PatchCoreScorer, View
+from noescape.anomaly.padim import Padim
+from noescape.anomaly.patchcore import PatchCore
+from noescape.features.runtime import Embedder, OpenVinoEmbedder
+from noescape.files import contained, load_yaml, sha256_file, write_json
+from noescape.records import BundleError
+
+FORMAT = 1
+BUNDLE_FILES = (
+    "config.yaml",
+    "meta.json",
+    "thresholds.json",
+    "weights/model.safetensors",
+    "weights/embedding.xml",
+    "weights/embedding.bin",
+)
+Tensors = dict[str, npt.NDArray[np.generic]]
+
+
+class Bundle:
+    """A run folder opened for reading: checked against its manifest, tensors loaded, nothing executed."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open and verify; BundleError names the first file that is missing, altered or of another format."""
+        self.folder = folder
+        self.digest = verify(folder)
+        self.meta: dict[str, Any] = _json(folder / "meta.json")
+        if self.meta.get("format") != FORMAT:
+            raise BundleError(f"{folder}: bundle format {self.meta.get('format')!r}, this version reads {FORMAT}")
+        self.config: InspectorConfig = parse_config(load_yaml(folder / "config.yaml"), str(folder / "config.yaml"))
+        self.thresholds: dict[str, Any] = _json(folder / "thresholds.json")
+        self.tensors = load_tensors(folder / "weights" / "model.safetensors")
+
+    def detector(self, *, streams: int = 1, precision: str | None = None, device: str = "cpu") -> Detector:
+        """Compile the embedding for `streams` threads and put the detector together."""
+        return Detector(view=self.view, embedder=self.embedder(streams, precision, device), model=self.model)
+
+    def embedder(self, streams: int, precision: str | None, device: str) -> Embedder:
+        """The stored graph on the CPU; on a GPU the same network in torch, from the weights the run was fitted with."""
+        if device != "cpu":
+            from noescape.anomaly.embedder import torch_embedder
+
+            return torch_embedder(self.config, device)
+        wanted = precision or self.meta["precision"]
+        return OpenVinoEmbedder(self.folder / "weights" / "embedding.xml", precision=wanted, streams=streams)
+
+    @property
+    def view(self) -> View:
+        """How images are cut and sized."""
+        stored = self.meta["view"]
+        roi = self.tensors.get("roi")
+        return View(
+            image_size=tuple(stored["image_size"]),
+            grid=tuple(stored["grid"]),
+            tile=stored["tile"],
+            overlap=stored["overlap"],
+            sigma=stored["sigma"],
+            roi=None if roi is None else roi.astype(np.uint8),
+        )
+
+    @property
+    def model(self) -> Model:
+        """What was learnt."""
+        return scorer(self.meta["model"], self.tensors)
+
+
+def scorer(kind: str, tensors: Tensors) -> Model:
+    """The model of `kind` ("padim" or "patchcore") from its stored arrays."""
+    try:
+        if kind == "padim":
+            return PadimScorer(padim=Padim.from_tensors(tensors))
+        if kind == "patchcore":
+            return PatchCoreScorer(core=PatchCore.from_tensors(tensors))
+    except KeyError as error:
+        raise BundleError(f"the weights of a {kind} model must hold {error}") from None
+    raise BundleError(f"model {kind!r}: this version knows padim and patchcore")
+
+
+def load_tensors(path: Path) -> Tensors:
+    """Arrays of a safetensors file; BundleError if it is anything else (a pickle is never read)."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        loaded: Tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BundleError(f"{path} is not a safetensors file ({' '.join(str(error).split())[:120]})") from None
+    return loaded
+
+
+def sign(folder: Path) -> None:
+    """Write manifest.json over the files of the bundle."""
+    digests = {name: sha256_file(folder / name) for name in BUNDLE_FILES}
+    write_json(folder / "manifest.json", {"format": FORMAT, "files": digests})
+
+
+def verify(folder: Path) -> str:
+    """Check every file against the manifest; returns the digest of the manifest itself, the bundle's identity."""
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        raise BundleError(f"{folder} is no finished run: manifest.json is missing (fit again with the same --run-id)")
+    files = _json(manifest).get("files")
+    if not isinstance(files, dict) or set(files) != set(BUNDLE_FILES):
+        raise BundleError(f"{manifest}: must list exactly {', '.join(BUNDLE_FILES)}")
+    for name, digest in files.items():
+        path = contained(folder, name)
+        if not path.is_file():
+            raise BundleError(f"{path} is missing; the manifest lists it")
+        if (found := sha256_file(path)) != digest:
+            raise BundleError(f"{path} was altered: sha256 {found[:12]}…, the manifest says {str(digest)[:12]}…")
+    return sha256_file(manifest)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BundleError(f"{path} cannot be read as JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise BundleError(f"{path}: expected an object, got {type(value).__name__}")
+    return value

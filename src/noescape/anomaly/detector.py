@@ -1,0 +1,158 @@
+"""One image to one score and one map: cut, embed, measure, put together. The same path for fitting and inspecting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from noescape.anomaly.padim import Padim
+from noescape.anomaly.patchcore import PatchCore
+from noescape.features.runtime import Embedder
+from noescape.imaging import blur_map, resize_map, resize_rgb, stitch_max, tile_boxes
+from noescape.records import Box, DataError
+
+Float = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """How images are shown to the network: `image_size` (height, width) of its input; `tile` and `overlap` in source
+    pixels, or no tile: the whole image resized. `roi`: uint8 mask of what is inspected (any size), or None. `grid`:
+    patches (rows, columns) of one network input; `sigma`: blur of the map in pixels of the network input."""
+
+    image_size: tuple[int, int]
+    grid: tuple[int, int]
+    tile: int | None
+    overlap: int
+    sigma: float
+    roi: U8 | None = None
+
+    def boxes(self, height: int, width: int) -> list[Box]:
+        """The parts of a source image of this size that are shown one by one."""
+        if self.tile is None:
+            return [(0, 0, width, height)]
+        return tile_boxes(height, width, self.tile, self.overlap)
+
+    def inputs(self, rgb: U8) -> list[U8]:
+        """The network inputs of a source image, one for each box."""
+        boxes = self.boxes(*rgb.shape[:2])
+        return [np.ascontiguousarray(resize_rgb(rgb[y0:y1, x0:x1], *self.image_size)) for x0, y0, x1, y1 in boxes]
+
+    def kept_patches(self, height: int, width: int) -> npt.NDArray[np.bool_] | None:
+        """Which patches of a source image of this size touch the region of interest, `[T * P]`; None for all."""
+        if self.roi is None:
+            return None
+        whole = self.source_roi(height, width)
+        cells = [
+            cv2.resize(whole[y0:y1, x0:x1].astype(np.float32), self.grid[::-1], interpolation=cv2.INTER_AREA).ravel()
+            for x0, y0, x1, y1 in self.boxes(height, width)
+        ]
+        return np.concatenate(cells) > 0
+
+    def source_roi(self, height: int, width: int) -> npt.NDArray[np.bool_]:
+        """The region of interest at a source size, `[H, W]`; all True without one."""
+        if self.roi is None:
+            return np.ones((height, width), np.bool_)
+        scaled = cv2.resize((self.roi > 0).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        return np.asarray(scaled > 0)
+
+    def assemble(self, patches: Float, height: int, width: int) -> Float:
+        """Patch values `[T * P]` to one map: at network size without tiles, else stitched at source size.
+
+        Patches grow bilinearly to the network input, are blurred there, and outside the region of interest are 0.
+        """
+        boxes = self.boxes(height, width)
+        maps = [
+            blur_map(resize_map(one.reshape(self.grid), *self.image_size), self.sigma)
+            for one in np.split(patches, len(boxes))
+        ]
+        if self.tile is None:
+            out = maps[0]
+        else:
+            placed = [resize_map(m, y1 - y0, x1 - x0) for m, (x0, y0, x1, y1) in zip(maps, boxes, strict=True)]
+            out = stitch_max(placed, boxes, height, width)
+        if self.roi is not None:
+            out = np.where(self.source_roi(*out.shape), out, np.float32(0))
+        return out
+
+
+class Model(Protocol):
+    """What both kinds of model can do with the features of one image."""
+
+    def measure(self, features: Float, kept: npt.NDArray[np.bool_] | None) -> tuple[Float, float | None]:
+        """Patch values `[T * P]` (0 where not kept), and the image score where it comes from the patches."""
+        ...
+
+    def tensors(self) -> dict[str, npt.NDArray[np.generic]]:
+        """The arrays to store."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PadimScorer:
+    """PaDiM as a `Model`: the image score is the maximum of the finished map."""
+
+    padim: Padim
+
+    def tensors(self) -> dict[str, npt.NDArray[np.generic]]:
+        """The arrays to store."""
+        return self.padim.tensors()
+
+    def measure(self, features: Float, kept: npt.NDArray[np.bool_] | None) -> tuple[Float, float | None]:
+        """See `Model`."""
+        if len(features) != len(self.padim.mean):
+            raise DataError(
+                f"PaDiM learnt {len(self.padim.mean)} positions and this image has {len(features)}: with tiles all "
+                "images must have the size of the training images (PatchCore has no such limit)"
+            )
+        distance = self.padim.distances(features)
+        return (distance if kept is None else distance * kept), None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchCoreScorer:
+    """PatchCore as a `Model`: the image score is the re-weighted distance of its farthest patch."""
+
+    core: PatchCore
+
+    def tensors(self) -> dict[str, npt.NDArray[np.generic]]:
+        """The arrays to store."""
+        return self.core.tensors()
+
+    def measure(self, features: Float, kept: npt.NDArray[np.bool_] | None) -> tuple[Float, float | None]:
+        """See `Model`."""
+        distance, row = self.core.distances(features)
+        if kept is not None:
+            distance = distance * kept
+        worst = int(distance.argmax())
+        return distance, self.core.reweight(features[worst], float(distance[worst]), int(row[worst]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detector:
+    """A view, an embedder and a model: everything that turns a picture into a score and a map."""
+
+    view: View
+    embedder: Embedder
+    model: Model
+
+    def score(self, rgb: U8) -> tuple[float, Float]:
+        """Image score and map (frame: see `View.assemble`) of an upright RGB image of any size."""
+        return self.score_features(embed(self.view, self.embedder, rgb), *rgb.shape[:2])
+
+    def score_features(self, features: Float, height: int, width: int) -> tuple[float, Float]:
+        """The same from the features of an image of this source size."""
+        patches, score = self.model.measure(features, self.view.kept_patches(height, width))
+        finished = self.view.assemble(patches, height, width)
+        return (float(finished.max()) if score is None else score), finished
+
+
+def embed(view: View, embedder: Embedder, rgb: U8) -> Float:
+    """Features `[T * P, D]` of an image: its tiles (or itself) one after the other."""
+    parts = [embedder(part) for part in view.inputs(rgb)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

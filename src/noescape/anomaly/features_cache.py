@@ -1,0 +1,141 @@
+"""Features of many images, embedded once, kept on disk in chunks: fitting streams them and survives a kill.
+
+A chunk holds `CHUNK` images: `00000.npy` (their patches one below the other, float32) and `00000.json` (one row an
+image: how many patches, what it looked like, or why it could not be read). The .json appears last, so a chunk with
+it is whole. The folder belongs to one identity (configuration and data); another identity empties it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from noescape.anomaly.detector import View, embed
+from noescape.anomaly.parallel import ordered_map
+from noescape.anomaly.progress import Tell
+from noescape.anomaly.unlike import Seen
+from noescape.features.runtime import Embedder
+from noescape.files import write_json, write_with
+from noescape.imaging import Appearance, Picture
+from noescape.records import ImageError, Sample
+
+Float = npt.NDArray[np.float32]
+CHUNK = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachedImage:
+    """One image of the cache: where its patches are, what it looked like; `error` (code, reason) if unreadable."""
+
+    key: str
+    chunk: int
+    first: int
+    rows: int
+    seen: Seen | None
+    error: tuple[str, str] | None
+
+
+class FeatureCache:
+    """The features of `samples`, filled by `fill` and read back in any selection."""
+
+    def __init__(self, folder: Path, identity: str) -> None:
+        self.folder = folder
+        marker = folder / "identity.json"
+        if folder.is_dir() and (not marker.is_file() or json.loads(marker.read_text("utf-8")) != identity):
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(marker, identity)
+        self.images: list[CachedImage] = []
+
+    def fill(
+        self,
+        samples: Sequence[Sample],
+        read: Callable[[Path], Picture],
+        view: View,
+        embedder: Embedder,
+        *,
+        workers: int,
+        tell: Tell,
+    ) -> None:
+        """Embed what is not there yet; afterwards `images` has one entry for each sample, in order."""
+        step = tell("embedding good images", len(samples))
+
+        def one(sample: Sample) -> tuple[Float, Seen] | ImageError:
+            try:
+                picture = read(sample.image)
+            except ImageError as error:
+                return error
+            return embed(view, embedder, picture.rgb), Seen.of(picture)
+
+        for number in range(-(-len(samples) // CHUNK)):
+            part = samples[number * CHUNK : (number + 1) * CHUNK]
+            path = self.folder / f"{number:05d}.json"
+            if not path.is_file():
+                self._write(number, part, list(ordered_map(one, part, workers)))
+            self.images += _rows(number, json.loads(path.read_text("utf-8")))
+            step(min((number + 1) * CHUNK, len(samples)))
+
+    def batches(self, wanted: npt.NDArray[np.bool_]) -> Iterator[Float]:
+        """Patches `[sum of rows, D]` of the wanted images, chunk by chunk, in order."""
+        for _, features in self._selected(wanted):
+            yield np.concatenate(features)
+
+    def stacks(self, wanted: npt.NDArray[np.bool_]) -> Iterator[Float]:
+        """The same as `[B, P, D]`; ValueError where images have different numbers of patches."""
+        for _, features in self._selected(wanted):
+            yield np.stack(features)
+
+    def each(self, wanted: npt.NDArray[np.bool_]) -> Iterator[tuple[int, Float]]:
+        """(index, patches `[P, D]`) of each wanted image, in order."""
+        for indices, features in self._selected(wanted):
+            yield from zip(indices, features, strict=True)
+
+    def _selected(self, wanted: npt.NDArray[np.bool_]) -> Iterator[tuple[list[int], list[Float]]]:
+        for number in range(-(-len(self.images) // CHUNK)):
+            at = range(number * CHUNK, min((number + 1) * CHUNK, len(self.images)))
+            chosen = [i for i in at if wanted[i] and self.images[i].error is None]
+            if chosen:
+                whole = np.load(self.folder / f"{number:05d}.npy", allow_pickle=False)
+                rows = [self.images[i] for i in chosen]
+                yield chosen, [whole[row.first : row.first + row.rows] for row in rows]
+
+    def _write(self, number: int, part: Sequence[Sample], results: list[tuple[Float, Seen] | ImageError]) -> None:
+        features = [r[0] for r in results if not isinstance(r, ImageError)]
+        rows: list[dict[str, Any]] = []
+        for sample, result in zip(part, results, strict=True):
+            if isinstance(result, ImageError):
+                rows.append({"key": sample.key, "rows": 0, "error": [result.code, result.reason]})
+            else:
+                rows.append({"key": sample.key, "rows": len(result[0]), "seen": asdict(result[1])})
+
+        def save(path: Path) -> None:
+            with path.open("wb") as f:
+                np.save(f, np.concatenate(features) if features else np.zeros((0, 0), np.float32))
+
+        write_with(self.folder / f"{number:05d}.npy", save)
+        write_json(self.folder / f"{number:05d}.json", rows)
+
+
+def _rows(chunk: int, rows: list[dict[str, Any]]) -> list[CachedImage]:
+    out, first = [], 0
+    for row in rows:
+        seen = row.get("seen")
+        out.append(
+            CachedImage(
+                key=row["key"],
+                chunk=chunk,
+                first=first,
+                rows=row["rows"],
+                seen=seen and Seen(**{**seen, "appearance": Appearance(**seen["appearance"])}),
+                error=tuple(row["error"]) if "error" in row else None,
+            )
+        )
+        first += row["rows"]
+    return out

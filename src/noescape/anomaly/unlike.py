@@ -1,0 +1,98 @@
+"""Is this image like those the model learnt from? Flags for one image, a drift score for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from noescape.imaging import Appearance, Picture, appearance
+
+# A measure is unusual when it lies outside the training range widened on both sides by this share of its width …
+MARGIN = 0.5
+# … or by this much, whichever is more (grey levels; log units): a perfectly even training set has no width.
+LEAST = {"brightness": 8.0, "contrast": 5.0, "sharpness": 0.25}
+WATCH, DRIFTED = 1.0, 2.0  # drift scores, in training standard deviations
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What one training image looked like."""
+
+    height: int
+    width: int
+    bits: int
+    appearance: Appearance
+
+    @classmethod
+    def of(cls, picture: Picture) -> Seen:
+        """Measure a picture."""
+        return cls(height=picture.height, width=picture.width, bits=picture.bits, appearance=appearance(picture.rgb))
+
+
+def summarise(seen: Sequence[Seen]) -> dict[str, Any]:
+    """The training images in a few numbers, as stored in the bundle: sizes, depths, range, mean and spread."""
+    out: dict[str, Any] = {
+        "sizes": sorted({(s.height, s.width) for s in seen})[:64],
+        "bits": sorted({s.bits for s in seen}),
+        "measures": {},
+    }
+    for field in fields(Appearance):
+        values = np.array([getattr(s.appearance, field.name) for s in seen])
+        out["measures"][field.name] = {
+            "low": round(float(values.min()), 4),
+            "high": round(float(values.max()), 4),
+            "mean": round(float(values.mean()), 4),
+            "std": round(float(values.std()), 4),
+        }
+    out["sizes"] = [list(size) for size in out["sizes"]]
+    return out
+
+
+def flags(training: dict[str, Any], one: Seen) -> list[str]:
+    """Names of what is unusual about an image: any of size, depth, brightness, contrast, sharpness.
+
+    A size is unusual when no training image had its aspect ratio within 2% and its height within a factor of 2, so
+    sets of mixed sizes (hand-cut crops) do not flag each new crop.
+    """
+    out = []
+    ratio = one.width / one.height
+    alike = any(abs(ratio / (w / h) - 1) <= 0.02 and 0.5 <= one.height / h <= 2 for h, w in training["sizes"])
+    lows = [min(w / h for h, w in training["sizes"]), min(h for h, w in training["sizes"])]
+    highs = [max(w / h for h, w in training["sizes"]), max(h for h, w in training["sizes"])]
+    between = lows[0] <= ratio <= highs[0] and lows[1] <= one.height <= highs[1]
+    if not alike and not between:
+        out.append("size")
+    if one.bits not in training["bits"]:
+        out.append("depth")
+    for name, value in asdict(one.appearance).items():
+        known = training["measures"][name]
+        slack = max(MARGIN * (known["high"] - known["low"]), LEAST[name])
+        if not known["low"] - slack <= value <= known["high"] + slack:
+            out.append(name)
+    return out
+
+
+def drift(training: dict[str, Any], seen: Sequence[Appearance]) -> dict[str, Any] | None:
+    """How far a run as a whole lies from the training images; None without images.
+
+    For each measure: |mean of the run - mean of training| / standard deviation of training (not under the least
+    spread of `LEAST` / 4). `score` is the largest; under 1 "as learnt", under 2 "watch", else "drifted".
+    """
+    if not seen:
+        return None
+    per: dict[str, Any] = {}
+    for field in fields(Appearance):
+        known = training["measures"][field.name]
+        mean = float(np.mean([getattr(a, field.name) for a in seen]))
+        spread = max(known["std"], LEAST[field.name] / 4)
+        per[field.name] = {
+            "training_mean": known["mean"],
+            "run_mean": round(mean, 4),
+            "standard_deviations": round(abs(mean - known["mean"]) / spread, 3),
+        }
+    score = max(row["standard_deviations"] for row in per.values())
+    verdict = "as learnt" if score < WATCH else "watch" if score < DRIFTED else "drifted"
+    return {"score": score, "verdict": verdict, "n": len(seen), "per_measure": per}

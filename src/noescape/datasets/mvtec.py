@@ -1,0 +1,182 @@
+"""The MVTec AD layout on disk, read into a `Dataset`.
+
+<category>/train/good/*               good images to learn from
+<category>/test/<type>/*              `good`, `uncertain`, or the name of a defect
+<category>/ground_truth/<type>/*      masks: <stem>_mask.png or <stem>.png, non-zero = defect
+<category>/groups.json                optional: {"<key>": "<group>"}, what must stay on one side of a split
+<category>/dataset.json               optional: where the data come from and their terms
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from noescape.datasets.dataset import Dataset
+from noescape.datasets.folder import find_images, find_mask, label_of, printable
+from noescape.records import GOOD_TYPE, UNCERTAIN_TYPE, DataError, ImageError, Sample
+
+GROUPS_FILE = "groups.json"
+INFO_FILE = "dataset.json"
+MAX_SIDE_FILE_BYTES = 256 << 20
+MAX_LISTED = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """All that is found in a category folder, with the problems instead of an error for the first one.
+
+    `problems` make the folder unusable as it is; `refused` are single files that were left out.
+    """
+
+    root: Path
+    category: str
+    train: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    uncertain: tuple[Sample, ...]
+    info: dict[str, Any]
+    problems: tuple[str, ...]
+    refused: tuple[ImageError, ...]
+
+
+def read_mvtec(root: Path, category: str | None = None) -> Dataset:
+    """Read `<root>/<category>`, or `root` itself when it has `train/` or no category is named.
+
+    Defective images without a mask are allowed (`mask` None), also where others of their type have one. Raises
+    DataError that lists everything that is wrong at once: no training images, masks without image, links that lead
+    out of the folder, side files that are not what they should be. Nothing is decoded.
+    """
+    layout = scan_mvtec(category_folder(root, category))
+    problems = [*layout.problems, *(str(row) for row in layout.refused)]
+    if problems:
+        more = [f"… and {len(problems) - MAX_LISTED} more"] if len(problems) > MAX_LISTED else []
+        lines = "\n".join(f"  - {printable(line)}" for line in [*problems[:MAX_LISTED], *more])
+        raise DataError(f"{layout.root} is not a usable MVTec AD folder:\n{lines}")
+    terms = layout.info.get("terms")
+    return Dataset(
+        root=layout.root,
+        category=layout.category,
+        train=layout.train,
+        test=layout.test,
+        uncertain=layout.uncertain,
+        terms=terms if isinstance(terms, str) else None,
+    )
+
+
+def category_folder(root: Path, category: str | None) -> Path:
+    """The folder of `category` under `root`; `root` itself if it has `train/` or if `category` is None."""
+    if not root.is_dir():
+        raise DataError(f"{root}: expected a folder in the MVTec AD layout, but there is no such folder")
+    if category is None or (root / "train").is_dir():
+        return root
+    folder = root / category
+    if not folder.is_dir() or not folder.resolve().is_relative_to(root.resolve()):
+        names = ", ".join(categories(root)) or "none"
+        raise DataError(f"{root}: no category {category!r} here; folders with train/ or test/: {names}")
+    return folder
+
+
+def categories(root: Path) -> list[str]:
+    """Names of the subfolders of `root` that hold `train/` or `test/`, sorted."""
+    try:
+        return sorted(
+            p.name
+            for p in root.iterdir()
+            if not p.name.startswith(".") and ((p / "train").is_dir() or (p / "test").is_dir())
+        )
+    except OSError as error:
+        raise DataError(f"{root}: cannot be listed ({error.strerror or error})") from None
+
+
+def scan_mvtec(root: Path) -> Layout:
+    """Everything in the category folder `root`, sorted by key, with all problems listed. Decodes nothing."""
+    problems: list[str] = []
+    refused: list[ImageError] = []
+    groups = _side_file(root / GROUPS_FILE, problems)
+    info = _side_file(root / INFO_FILE, problems)
+    samples: dict[str, list[Sample]] = {"train": [], "test": [], UNCERTAIN_TYPE: []}
+    if not (root / "train" / GOOD_TYPE).is_dir():
+        problems.append(_no_training(root))
+    for split in ("train", "test"):
+        if (root / split).is_dir():
+            for sample in _side(root, split, groups, refused, problems):
+                samples[UNCERTAIN_TYPE if sample.defect_type == UNCERTAIN_TYPE else split].append(sample)
+    if (root / "train" / GOOD_TYPE).is_dir() and not samples["train"]:
+        problems.append(f"train/{GOOD_TYPE}/ holds no image (PNG, JPEG, BMP, TIFF or WebP)")
+    problems.extend(_orphan_masks(root))
+    return Layout(
+        root=root,
+        category=root.resolve().name,
+        train=tuple(samples["train"]),
+        test=tuple(samples["test"]),
+        uncertain=tuple(samples[UNCERTAIN_TYPE]),
+        info=info,
+        problems=tuple(problems),
+        refused=tuple(refused),
+    )
+
+
+def _no_training(root: Path) -> str:
+    names = categories(root)
+    if names:
+        return f"no train/{GOOD_TYPE}/ here, but these subfolders look like categories: {', '.join(names[:8])}"
+    return f"no folder train/{GOOD_TYPE}/: put images of good parts there, and images to test in test/<type>/"
+
+
+def _side(
+    root: Path, split: str, groups: dict[str, Any], refused: list[ImageError], problems: list[str]
+) -> list[Sample]:
+    samples, truth = [], root / "ground_truth"
+    stray = 0
+    for short, path in find_images(root / split, refused):
+        key, parts = f"{split}/{short}", short.split("/")
+        kind = parts[0]
+        if len(parts) < 2 or (split == "train" and kind != GOOD_TYPE):
+            stray += 1
+            continue
+        label = label_of(kind)
+        mask = find_mask(truth, "/".join(parts[:-1]), path) if label == 1 else None
+        group = groups.get(key)
+        samples.append(
+            Sample(
+                key=key,
+                image=path,
+                label=label,
+                defect_type=kind,
+                mask=mask,
+                group=None if group is None else str(group),
+            )
+        )
+    if stray:
+        where = "train/ outside train/good/" if split == "train" else "test/ outside any test/<type>/ folder"
+        problems.append(f"{stray} image(s) in {where}: move them into a folder that says what they are")
+    return samples
+
+
+def _orphan_masks(root: Path) -> list[str]:
+    truth = root / "ground_truth"
+    if not truth.is_dir():
+        return []
+    known: set[str] = set()
+    for short, _ in find_images(root / "test", []) if (root / "test").is_dir() else []:
+        stem = short.rpartition(".")[0]
+        known |= {f"{stem}_mask.png", f"{stem}.png"}
+    lost = [short for short, _ in find_images(truth, []) if short not in known]
+    return [f"ground_truth/{short}: a mask without an image in test/" for short in lost]
+
+
+def _side_file(path: Path, problems: list[str]) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        if path.stat().st_size > MAX_SIDE_FILE_BYTES:
+            raise ValueError(f"larger than {MAX_SIDE_FILE_BYTES} bytes")
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError(f"expected a JSON object, got {type(value).__name__}")
+    except (OSError, ValueError, RecursionError) as error:
+        problems.append(f"{path.name}: {error}")
+        return {}
+    return value

@@ -1,0 +1,1 @@
+"""The networks themselves, in plain torch with batch norm folded; one family per file."""
