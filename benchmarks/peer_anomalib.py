@@ -113,16 +113,17 @@ def timm_state(weights: Path) -> dict[str, torch.Tensor]:
 
 def build(job: Job) -> torch.nn.Module:
     """Make anomalib's model, ready to collect embeddings, its backbone frozen and holding the weights."""
+    import timm
     from anomalib.models.image.padim.torch_model import PadimModel
     from anomalib.models.image.patchcore.torch_model import PatchcoreModel
 
+    known = timm.create_model(BACKBONE, features_only=True).feature_info.module_name()
+    if not {*job.layers} <= {*known}:  # anomalib only warns, and goes on without the layer
+        raise JobError(f"{BACKBONE} has the layers {known}, the job wants {list(job.layers)}")
     options: dict[str, Any] = {"backbone": BACKBONE, "layers": list(job.layers), "pre_trained": False}
     padim = job.model == "padim"
     model = PadimModel(**options, n_features=job.n_features) if padim else PatchcoreModel(**options)
-    extractor = model.feature_extractor
-    if list(extractor.layers) != list(job.layers):  # anomalib only warns of a name it does not know
-        raise JobError(f"of the layers {list(job.layers)}, {BACKBONE} has only {list(extractor.layers)}")
-    state, backbone = timm_state(Path(job.weights)), extractor.feature_extractor
+    state, backbone = timm_state(Path(job.weights)), model.feature_extractor.feature_extractor
     backbone.load_state_dict(state, strict=False)  # not strict: the file holds a head that is cut off here
     for key, value in backbone.state_dict().items():
         if "num_batches" not in key and not torch.equal(value, state[key]):
@@ -176,7 +177,7 @@ def run(job: Job) -> None:
     bank = model.memory_bank if patchcore else model.gaussian.inv_covariance
     spread_ms = 1e3 * np.quantile(test_s[-job.time_only_last :], (0.5, 0, 0.95), axis=0).transpose(1, 2, 0)
     spread = [[dict(zip(("median", "min", "p95"), row)) for row in part] for part in spread_ms]
-    brief = {"train": len(job.train), "test": len(job.test), "weights": Path(job.weights).name}
+    brief = {"train": len(job.train), "test": len(job.test), "weights": Path(job.weights).name, "out": "."}
     report = {
         "job": dataclasses.asdict(job) | brief,
         "fit_s": {part: {"wall": w, "cpu": c} for part, (w, c) in zip(("decode", "extract", "fit"), fit_s)},

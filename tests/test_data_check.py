@@ -198,3 +198,14 @@ def test_the_preview_shows_every_type_and_repeats_to_the_byte(tmp_path: Path) ->
     put(root / "test" / "dent" / "0.png", texture(5))
     with Image.open(io.BytesIO(preview_png([scan_mvtec(root)]))) as image:
         assert image.height > pixels.shape[0]
+
+
+@pytest.mark.parametrize(("share", "copies"), [(0.90, False), (0.99, True)])
+def test_grain_that_is_partly_shared_is_no_copy(share: float, copies: bool) -> None:
+    """Captures of one part moments apart share most of their grain; a copy shares all of it but its coding."""
+    rng = np.random.default_rng(4)
+    grain = [rng.normal(size=1024) for _ in range(12)]
+    grain.append(share * grain[0] + (1 - share**2) ** 0.5 * rng.normal(size=1024))
+    vectors = [np.asarray(g / np.linalg.norm(g), dtype=np.float32) for g in grain]
+    prints = [Fingerprint(sha256=str(i), bits=5, detail=v) for i, v in enumerate(vectors)]
+    assert same_picture(prints) == ([[0, 12]] if copies else [])

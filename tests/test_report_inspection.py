@@ -131,7 +131,7 @@ def test_240_cards_of_noisy_pictures_stay_under_6_mb(tmp_path: Path) -> None:
 def test_the_verdicts_in_the_file_follow_the_strict_rule(tmp_path: Path) -> None:
     rows = [make_row("on", 5.0, 5.0), make_row("over", 5.000001, 5.0), make_row("under", 4.0, 5.0)]
     html = write_inspection_report(write_run(tmp_path, rows, threshold=5.0), image_root=tmp_path).read_text("utf-8")
-    shown = re.findall(r'verdict (?:ng|ok)">(NG|OK)<.*?<p class="name"><bdi>(\w+)</bdi>', html, re.DOTALL)
+    shown = re.findall(r'verdict (?:ng|ok)">(NG|OK)<.*?<p class="name"><bdi><wbr>(\w+)</bdi>', html, re.DOTALL)
     assert {name: verdict for verdict, name in shown} == {"on": "OK", "over": "NG", "under": "OK"}
 
 

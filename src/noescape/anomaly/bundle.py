@@ -72,6 +72,7 @@ class Bundle:
             tile=stored["tile"],
             overlap=stored["overlap"],
             sigma=stored["sigma"],
+            score_share=stored["score_share"],
             roi=None if roi is None else roi.astype(np.uint8),
         )
 

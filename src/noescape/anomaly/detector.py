@@ -12,7 +12,7 @@ import numpy.typing as npt
 from noescape.anomaly.padim import Padim
 from noescape.anomaly.patchcore import PatchCore
 from noescape.features.runtime import Embedder
-from noescape.imaging import blur_map, resize_map, resize_rgb, stitch_max, tile_boxes
+from noescape.imaging import blur_map, resize_map, resize_mask, resize_rgb, stitch_max, tile_boxes
 from noescape.records import Box, DataError
 
 Float = npt.NDArray[np.float32]
@@ -23,13 +23,16 @@ U8 = npt.NDArray[np.uint8]
 class View:
     """How images are shown to the network: `image_size` (height, width) of its input; `tile` and `overlap` in source
     pixels, or no tile: the whole image resized. `roi`: uint8 mask of what is inspected (any size), or None. `grid`:
-    patches (rows, columns) of one network input; `sigma`: blur of the map in pixels of the network input."""
+    patches (rows, columns) of one network input; `sigma`: blur of the map in pixels of the network input;
+    `score_share`: the image score is the mean of this share of the highest map values of one network input (the worst
+    tile counts), None = the score of the model's paper."""
 
     image_size: tuple[int, int]
     grid: tuple[int, int]
     tile: int | None
     overlap: int
     sigma: float
+    score_share: float | None
     roi: U8 | None = None
 
     def boxes(self, height: int, width: int) -> list[Box]:
@@ -61,10 +64,11 @@ class View:
         scaled = cv2.resize((self.roi > 0).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         return np.asarray(scaled > 0)
 
-    def assemble(self, patches: Float, height: int, width: int) -> Float:
-        """Patch values `[T * P]` to one map: at network size without tiles, else stitched at source size.
+    def assemble(self, patches: Float, height: int, width: int) -> tuple[Float, float]:
+        """Patch values `[T * P]` to one map and its score. The map has network size without tiles, else source size.
 
         Patches grow bilinearly to the network input, are blurred there, and outside the region of interest are 0.
+        The score is the mean of the top `score_share`, or the maximum for None.
         """
         boxes = self.boxes(height, width)
         maps = [
@@ -76,9 +80,19 @@ class View:
         else:
             placed = [resize_map(m, y1 - y0, x1 - x0) for m, (x0, y0, x1, y1) in zip(maps, boxes, strict=True)]
             out = stitch_max(placed, boxes, height, width)
+        inside = None if self.roi is None else self.source_roi(height, width)
         if self.roi is not None:
             out = np.where(self.source_roi(*out.shape), out, np.float32(0))
-        return out
+        if self.score_share is None:
+            return out, float(out.max())
+        return out, max(
+            top_mean(
+                m,
+                self.score_share,
+                None if inside is None else resize_mask(inside[y0:y1, x0:x1].astype(np.uint8), *m.shape) > 0,
+            )
+            for m, (x0, y0, x1, y1) in zip(maps, boxes, strict=True)
+        )
 
 
 class Model(Protocol):
@@ -143,13 +157,27 @@ class Detector:
 
     def score(self, rgb: U8) -> tuple[float, Float]:
         """Image score and map (frame: see `View.assemble`) of an upright RGB image of any size."""
-        return self.score_features(embed(self.view, self.embedder, rgb), *rgb.shape[:2])
+        return judge_features(self.view, self.model, embed(self.view, self.embedder, rgb), *rgb.shape[:2])
 
-    def score_features(self, features: Float, height: int, width: int) -> tuple[float, Float]:
-        """The same from the features of an image of this source size."""
-        patches, score = self.model.measure(features, self.view.kept_patches(height, width))
-        finished = self.view.assemble(patches, height, width)
-        return (float(finished.max()) if score is None else score), finished
+
+def judge_features(view: View, model: Model, features: Float, height: int, width: int) -> tuple[float, Float]:
+    """Image score and map from the features of an image of this source size."""
+    patches, paper_score = model.measure(features, view.kept_patches(height, width))
+    finished, score = view.assemble(patches, height, width)
+    return (paper_score if view.score_share is None and paper_score is not None else score), finished
+
+
+def top_mean(values: Float, share: float, inside: npt.NDArray[np.bool_] | None = None) -> float:
+    """Mean of the highest `share` of every second row and column of a map (blurred maps lose nothing by that).
+
+    `inside` limits it to a part of the map; 0 where that part is empty.
+    """
+    picked = values[::2, ::2]
+    picked = picked.ravel() if inside is None else picked[inside[::2, ::2]]
+    if not picked.size:
+        return 0.0
+    count = max(1, int(picked.size * share))
+    return float(np.partition(picked, picked.size - count)[picked.size - count :].mean())
 
 
 def embed(view: View, embedder: Embedder, rgb: U8) -> Float:

@@ -25,6 +25,8 @@ def embedding_spec(config: InspectorConfig) -> EmbeddingSpec:
         image_size=config.data.image_size,
         pool=config.model.pool,
         grid=None if side is None else (side, side),
+        norm=config.model.feature_norm,
+        border=config.model.border,
     )
 
 

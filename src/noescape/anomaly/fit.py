@@ -135,6 +135,7 @@ def _fit(
         tile=config.data.tile,
         overlap=config.data.overlap,
         sigma=config.model.map_sigma,
+        score_share=config.model.score_share,
         roi=_roi(config),
     )
     cache = FeatureCache(run / "cache" / "features", identity)
@@ -172,6 +173,7 @@ def _fit(
             "tile": view.tile,
             "overlap": view.overlap,
             "sigma": view.sigma,
+            "score_share": view.score_share,
         },
         "precision": cpu_precision(config.precision) if device == "cpu" else "f32",
         "white_level": white,

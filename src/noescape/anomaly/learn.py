@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from noescape.anomaly.config import InspectorConfig
-from noescape.anomaly.detector import Model, PadimScorer, PatchCoreScorer, View
+from noescape.anomaly.detector import Model, PadimScorer, PatchCoreScorer, View, judge_features
 from noescape.anomaly.features_cache import FeatureCache
 from noescape.anomaly.padim import Padim, choose_channels, fit_padim
 from noescape.anomaly.patchcore import PatchCore, fit_patchcore
@@ -76,9 +76,8 @@ def score_good(cache: FeatureCache, wanted: Chosen, view: View, model: Model) ->
         seen = cache.images[index].seen
         if seen is None:
             continue
-        patches, score = model.measure(features, view.kept_patches(seen.height, seen.width))
-        finished = view.assemble(patches, seen.height, seen.width)
-        out[index] = (float(finished.max()) if score is None else score, sample_pixels(finished))
+        score, finished = judge_features(view, model, features, seen.height, seen.width)
+        out[index] = (score, sample_pixels(finished))
     return out
 
 

@@ -53,8 +53,9 @@ def choose_channels(dims: int, wanted: int | None, seed: int) -> npt.NDArray[np.
 def fit_padim(batches: Iterable[Float], channels: npt.NDArray[np.int64], regularization: float) -> Padim:
     """Fit from batches `[B, P, D]`, each read once. Memory: 12 P d² bytes whatever the number of images.
 
-    Covariance = sum of (x - m)(x - m)' / (n - 1) + `regularization` I (eq. 1), gathered around the first batch's mean
-    and in float64, so that nothing cancels.
+    Covariance = sum of (x - m)(x - m)' / (n - 1) + e I (eq. 1), gathered around the first batch's mean and in float64,
+    so that nothing cancels. e is `regularization` times the mean variance of all positions and dimensions: the paper's
+    fixed 0.01 means something else for each backbone and each scaling of features.
     """
     count, shift, total, products = 0, None, None, None
     for batch in batches:
@@ -73,7 +74,8 @@ def fit_padim(batches: Iterable[Float], channels: npt.NDArray[np.int64], regular
     products -= count * offset[:, :, None] * offset[:, None, :]
     products /= count - 1
     diagonal = np.arange(len(channels))
-    products[:, diagonal, diagonal] += regularization
+    variances = products[:, diagonal, diagonal]
+    products[:, diagonal, diagonal] += regularization * max(float(variances.mean()), 1e-12)
     whitening = np.empty(products.shape, np.float32)
     for position in range(len(products)):  # one at a time: the inverse in float64 needs no second full array
         whitening[position] = np.linalg.inv(np.linalg.cholesky(products[position]))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from noescape.features.backbones import Backbone, backbone, checked_taps, load_net
+from noescape.features.nets.layers import SameConv
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +20,9 @@ class EmbeddingSpec:
 
     `image_size` (height, width) of the network input; `taps` the backbone outputs; `pool` the side of the
     average-pooled neighbourhood (PatchCore, eq. 2; 1 = none); `grid` patches (rows, columns) to which all taps are
-    resampled, None = the grid of the finest tap.
+    resampled, None = the grid of the finest tap. `norm` "root" divides each patch's features of a tap by the square root of
+    their length, which evens out bright and dark, busy and calm places by half; `border` "reflect" pads convolutions
+    with the mirrored image.
     """
 
     backbone: str
@@ -27,6 +30,8 @@ class EmbeddingSpec:
     image_size: tuple[int, int]
     pool: int = 3
     grid: tuple[int, int] | None = None
+    norm: str = "none"
+    border: str = "zeros"
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types."""
@@ -61,7 +66,10 @@ class PatchEmbedding(nn.Module):
 
     def __init__(self, net: nn.Module, row: Backbone, spec: EmbeddingSpec) -> None:
         super().__init__()
-        self.net, self.pool = net, spec.pool
+        self.net, self.pool, self.norm = net, spec.pool, spec.norm
+        for layer in net.modules():
+            if isinstance(layer, SameConv):
+                layer.border = spec.border
         self.register_buffer("mean", torch.tensor(row.mean).view(1, 3, 1, 1))
         self.register_buffer("scale", (1 / torch.tensor(row.std)).view(1, 3, 1, 1))
         with torch.inference_mode():
@@ -74,6 +82,8 @@ class PatchEmbedding(nn.Module):
         x = (rgb.permute(0, 3, 1, 2).float() - self.mean) * self.scale
         maps = []
         for f in self.net(x):
+            if self.norm == "root":
+                f = f * torch.rsqrt(torch.linalg.vector_norm(f, dim=1, keepdim=True) + 1e-6)
             if self.pool > 1:
                 f = functional.avg_pool2d(f, self.pool, 1, self.pool // 2)
             if tuple(f.shape[-2:]) != self.grid:

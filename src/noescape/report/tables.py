@@ -115,7 +115,7 @@ def figure_table(run: InspectionRun) -> list[tuple[str, str, str]]:
     for key, title, meaning in _FIGURES:
         if key in run.metrics:
             value = finite(run.metrics[key])
-            out.append((title, "no pixel truth" if value is None and "pixel" in key else _three(value), meaning))
+            out.append((title, "not measured" if value is None else _three(value), meaning))
     for key, title in (("image_best_f1", "Best image F1"), ("pixel_best_f1", "Best pixel F1")):
         best = section(run.metrics, key)
         value, at = finite(best.get("f1")), finite(best.get("threshold"))

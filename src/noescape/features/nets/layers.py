@@ -10,7 +10,13 @@ State = dict[str, Tensor]
 
 
 class SameConv(nn.Conv2d):
-    """Convolution with TensorFlow's SAME padding, which is uneven (more at the end) for stride 2."""
+    """Convolution with TensorFlow's SAME padding, which is uneven (more at the end) for stride 2.
+
+    `border` is "zeros", as in training, or "reflect": the image goes on as its mirror, so that patches at the border
+    see no edge that is not there.
+    """
+
+    border = "zeros"
 
     def forward(self, x: Tensor) -> Tensor:
         """`[N, C, H, W]` to `[N, O, ceil(H/s), ceil(W/s)]`."""
@@ -18,9 +24,10 @@ class SameConv(nn.Conv2d):
         height, width = int(x.shape[-2]), int(x.shape[-1])
         pad_h = max((-(-height // s) - 1) * s + k - height, 0)
         pad_w = max((-(-width // s) - 1) * s + k - width, 0)
-        if pad_h == pad_w and pad_h % 2 == 0:
+        if pad_h == pad_w and pad_h % 2 == 0 and (self.border == "zeros" or not pad_h):
             return functional.conv2d(x, self.weight, self.bias, s, pad_h // 2, 1, self.groups)
-        x = functional.pad(x, [pad_w // 2, pad_w - pad_w // 2, pad_h // 2, pad_h - pad_h // 2])
+        mode = "constant" if self.border == "zeros" else "reflect"
+        x = functional.pad(x, [pad_w // 2, pad_w - pad_w // 2, pad_h // 2, pad_h - pad_h // 2], mode)
         return functional.conv2d(x, self.weight, self.bias, s, 0, 1, self.groups)
 
 
