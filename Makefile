@@ -42,7 +42,7 @@ lint: install ## ruff (rules and format) and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: install ## measure speed, memory, accuracy: make bench DATA=… [PEER=…]
+bench: $(if $(strip $(DATA)),install) ## measure speed, memory, accuracy: make bench DATA=… [PEER=…]
 ifeq ($(strip $(DATA)),)
 	@echo 'make bench DATA=DIR             a category in the MVTec layout (noescape data import makes one)'
 	@echo 'make bench DATA=DIR PEER=PYTHON also runs anomalib in the environment of that interpreter, side by side'

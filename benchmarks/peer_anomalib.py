@@ -10,8 +10,7 @@ scores the ``test`` images one by one and writes into the folder ``out``:
   of milliseconds per test image for ``model`` (normalised tensor in, score and map out) and ``end_to_end``
   (image file in); peak memory of the whole process in MiB, the bank's size, versions.
 
-All of it is eager float32 on the CPU, batch size 1, reproducible by seed. Our package is never imported
-here, so that the peer keeps its own pins. The environment takes 2 GB::
+All of it is eager float32 on the CPU at batch size 1. The environment, 2 GB, is kept apart from ours::
 
     python -m venv peer
     peer/bin/pip install torch==2.13.0                                      # alone and first: the CPU build

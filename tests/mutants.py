@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 import hostile
+import liars
 from noescape.imaging import read_picture
 from noescape.records import ImageError
 
@@ -171,7 +172,7 @@ def main(form: str, seed: int, count: int, folder: Path) -> None:
     read_all(iter([(c.name, c.data) for c in hostile.well_formed(seed)[:20]]), folder, MAX_PIXELS)  # load all libraries
     cap_memory(ADDRESS_SPACE)
     if form == "bombs":
-        files = [(c.name, c.data) for c in [*hostile.bombs(), *hostile.hollow()]]
+        files = [(c.name, c.data) for c in [*liars.bombs(), *liars.hollow()]]
         result = read_all(iter(files), folder, 1 << 28)
     else:
         suffix = FORMS[form][0]

@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
+import hostile
+import liars
 import mutants
+from noescape.imaging import read_picture
+from noescape.records import ImageError
 
 PER_FORM = 200
 SECONDS_PER_FILE = 10
@@ -50,7 +54,7 @@ def test_mutants_cost_one_row_each(form: str, tmp_path: Path) -> None:
 
 def test_bombs_and_hollow_files_take_no_memory(tmp_path: Path) -> None:
     """Files that announce 256 million pixels and more in a few kB are refused before memory is taken for them."""
-    cases = [*mutants.hostile.bombs(), *mutants.hostile.hollow()]
+    cases = [*liars.bombs(), *liars.hollow()]
     result, noise = read_in_worker("bombs", 1, len(cases), tmp_path)
     assert result["broken"] == [] and noise == ""
     assert set(result["outcomes"]) <= {code for case in cases for code in case.codes}
@@ -58,12 +62,12 @@ def test_bombs_and_hollow_files_take_no_memory(tmp_path: Path) -> None:
     assert result["slowest"][0] < 2
 
 
-@pytest.mark.parametrize("case", [*mutants.hostile.bombs(), *mutants.hostile.hollow()], ids=lambda c: c.name)
-def test_bombs_say_what_is_wrong(case: mutants.hostile.Refused, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", [*liars.bombs(), *liars.hollow()], ids=lambda c: c.name)
+def test_bombs_say_what_is_wrong(case: hostile.Refused, tmp_path: Path) -> None:
     path = tmp_path / case.name
     path.write_bytes(case.data)
-    with pytest.raises(mutants.ImageError) as caught:
-        mutants.read_picture(path)
+    with pytest.raises(ImageError) as caught:
+        read_picture(path)
     assert caught.value.code in case.codes
 
 

@@ -29,9 +29,11 @@ class ModelConfig(_Part):
     neighbourhood of a patch (1 = none). `feature_norm`: root (each patch's features of a layer over the square root of
     their length) or none. `border`: how convolutions see beyond the image, zeros (as trained) or reflect (Lite only).
     `map_sigma`: Gaussian blur of the anomaly map, in pixels of the network input. `score_share`: the image score is
-    the mean of this share of the highest map values (null = the papers' scores). PatchCore: `coreset_sampling_ratio`, `num_neighbors` (for the re-weighted image
-    score, 1 = none), `memory_budget_mb` for the patches during fitting. PaDiM: `n_features` random dimensions (null =
-    all), `regularization` added to the diagonal of each covariance, as a share of the mean variance.
+    the mean of this share of the highest map values (null = the papers' scores). PatchCore:
+    `coreset_sampling_ratio`, `num_neighbors` (for the paper's re-weighted score, 1 = none), `memory_budget_mb` for the
+    patches during fitting. PaDiM: `n_features` random dimensions (null = all), `rank` directions of each position
+    with a variance of their own (null = all), `regularization` added to the diagonal of each covariance, as a share of
+    the mean variance.
     """
 
     name: ModelName = "patchcore"
@@ -48,6 +50,7 @@ class ModelConfig(_Part):
     num_neighbors: Annotated[int, Field(ge=1, le=100)] = 9
     memory_budget_mb: Annotated[int, Field(ge=16)] = 600
     n_features: Annotated[int, Field(ge=2)] | None = None
+    rank: Annotated[int, Field(ge=1)] | None = 100
     regularization: Annotated[float, Field(gt=0)] = 0.01
 
 

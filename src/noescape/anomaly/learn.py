@@ -39,7 +39,7 @@ def _padim(cache: FeatureCache, wanted: Chosen, config: InspectorConfig, rows: l
         raise DataError("PaDiM with tiles needs images of one size; these differ (PatchCore has no such limit)")
     dims = next(cache.batches(wanted)).shape[1]
     channels = choose_channels(dims, config.model.n_features, config.seed)
-    return fit_padim(cache.stacks(wanted), channels, config.model.regularization)
+    return fit_padim(cache.stacks(wanted), channels, config.model.regularization, config.model.rank)
 
 
 def _patchcore(cache: FeatureCache, wanted: Chosen, view: View, config: InspectorConfig, tell: Tell) -> PatchCore:

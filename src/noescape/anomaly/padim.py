@@ -13,32 +13,38 @@ Float = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Padim:
-    """`mean` `[P, d]` and `whitening` `[P, d, d]` (lower triangular, W' W = inverse covariance) per position;
-    `channels` `[d]` are the feature dimensions that are used. Memory 4 P d² bytes."""
+    """`mean` `[P, d]`, `basis` `[P, r, d]` and `ridge` describe each position's covariance as S = sum over r of
+    l u u' + ridge I: its r strongest directions, and the same small variance in all others. The rows of `basis` are
+    u sqrt(l / (l + ridge)), so that x' S^-1 x = (|x|^2 - |basis x|^2) / ridge (Woodbury). `channels` `[d]` are the
+    feature dimensions that are used. Memory 4 P r d bytes."""
 
     mean: Float
-    whitening: Float
+    basis: Float
+    ridge: float
     channels: npt.NDArray[np.int64]
 
     def distances(self, features: Float) -> Float:
-        """Mahalanobis distance of each position: `[P, D]` to `[P]` (the paper's eq. 2). Cost P d² multiplications."""
+        """Mahalanobis distance of each position: `[P, D]` to `[P]` (the paper's eq. 2). Cost P r d multiplications."""
         if features.shape[0] != self.mean.shape[0]:
             raise ValueError(f"features of {features.shape[0]} positions, the model has {self.mean.shape[0]}")
         centred = features[:, self.channels] - self.mean
-        white = np.matmul(self.whitening, centred[:, :, None])[:, :, 0]
-        distance: Float = np.sqrt(np.einsum("pd,pd->p", white, white))
+        along = np.matmul(self.basis, centred[:, :, None])[:, :, 0]
+        squared = np.einsum("pd,pd->p", centred, centred) - np.einsum("pr,pr->p", along, along)
+        distance: Float = np.sqrt(np.maximum(squared, 0) / np.float32(self.ridge))
         return distance
 
     def tensors(self) -> dict[str, npt.NDArray[np.generic]]:
         """The arrays to store."""
-        return {"mean": self.mean, "whitening": self.whitening, "channels": self.channels}
+        ridge = np.array([self.ridge], np.float64)
+        return {"mean": self.mean, "basis": self.basis, "ridge": ridge, "channels": self.channels}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, npt.NDArray[np.generic]]) -> Padim:
         """The inverse of `tensors`."""
         return cls(
             mean=tensors["mean"].astype(np.float32, copy=False),
-            whitening=tensors["whitening"].astype(np.float32, copy=False),
+            basis=tensors["basis"].astype(np.float32, copy=False),
+            ridge=float(tensors["ridge"].astype(np.float64)[0]),
             channels=tensors["channels"].astype(np.int64, copy=False),
         )
 
@@ -50,12 +56,16 @@ def choose_channels(dims: int, wanted: int | None, seed: int) -> npt.NDArray[np.
     return np.sort(np.random.default_rng(seed).choice(dims, wanted, replace=False))
 
 
-def fit_padim(batches: Iterable[Float], channels: npt.NDArray[np.int64], regularization: float) -> Padim:
-    """Fit from batches `[B, P, D]`, each read once. Memory: 12 P d² bytes whatever the number of images.
+def fit_padim(
+    batches: Iterable[Float], channels: npt.NDArray[np.int64], regularization: float, rank: int | None = None
+) -> Padim:
+    """Fit from batches `[B, P, D]`, each read once. Memory: 8 P d² bytes whatever the number of images.
 
-    Covariance = sum of (x - m)(x - m)' / (n - 1) + e I (eq. 1), gathered around the first batch's mean and in float64,
-    so that nothing cancels. e is `regularization` times the mean variance of all positions and dimensions: the paper's
-    fixed 0.01 means something else for each backbone and each scaling of features.
+    Covariance = sum of (x - m)(x - m)' / (n - 1) + ridge I (eq. 1), gathered around the first batch's mean and in
+    float64, so that nothing cancels. ridge is `regularization` times the mean variance of all positions and
+    dimensions: the paper's fixed 0.01 means something else for each backbone and each scaling of features. Only the
+    `rank` strongest directions keep a variance of their own (None = all): with fewer images than dimensions the weak
+    ones are noise, and the model shrinks from P d² to P r d numbers.
     """
     count, shift, total, products = 0, None, None, None
     for batch in batches:
@@ -71,12 +81,15 @@ def fit_padim(batches: Iterable[Float], channels: npt.NDArray[np.int64], regular
     if shift is None or total is None or products is None or count < 2:
         raise ValueError(f"PaDiM needs at least 2 images, got {count}")
     offset = total / count
-    products -= count * offset[:, :, None] * offset[:, None, :]
-    products /= count - 1
+    for position in range(len(products)):  # one at a time: no second full array
+        products[position] -= count * np.outer(offset[position], offset[position])
+        products[position] /= count - 1
     diagonal = np.arange(len(channels))
-    variances = products[:, diagonal, diagonal]
-    products[:, diagonal, diagonal] += regularization * max(float(variances.mean()), 1e-12)
-    whitening = np.empty(products.shape, np.float32)
-    for position in range(len(products)):  # one at a time: the inverse in float64 needs no second full array
-        whitening[position] = np.linalg.inv(np.linalg.cholesky(products[position]))
-    return Padim(mean=(shift + offset).astype(np.float32), whitening=whitening, channels=channels)
+    ridge = regularization * max(float(products[:, diagonal, diagonal].mean()), 1e-12)
+    kept = min(rank or len(channels), len(channels))
+    basis = np.empty((len(products), kept, len(channels)), np.float32)
+    for position in range(len(products)):
+        values, vectors = np.linalg.eigh(products[position])
+        strongest = np.maximum(values[::-1][:kept], 0)
+        basis[position] = (vectors[:, ::-1][:, :kept] * np.sqrt(strongest / (strongest + ridge))).T
+    return Padim(mean=(shift + offset).astype(np.float32), basis=basis, ridge=ridge, channels=channels)

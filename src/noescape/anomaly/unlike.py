@@ -14,6 +14,7 @@ from noescape.imaging import Appearance, Picture, appearance
 MARGIN = 0.5
 # … or by this much, whichever is more (grey levels; log units): a perfectly even training set has no width.
 LEAST = {"brightness": 8.0, "contrast": 5.0, "sharpness": 0.25}
+SIZE_MARGIN = 1.1
 WATCH, DRIFTED = 1.0, 2.0  # drift scores, in training standard deviations
 
 
@@ -35,7 +36,11 @@ class Seen:
 def summarise(seen: Sequence[Seen]) -> dict[str, Any]:
     """The training images in a few numbers, as stored in the bundle: sizes, depths, range, mean and spread."""
     out: dict[str, Any] = {
-        "sizes": sorted({(s.height, s.width) for s in seen})[:64],
+        "sizes": {
+            "height": _extent([s.height for s in seen]),
+            "width": _extent([s.width for s in seen]),
+            "aspect": _extent([round(s.width / s.height, 4) for s in seen]),
+        },
         "bits": sorted({s.bits for s in seen}),
         "measures": {},
     }
@@ -47,23 +52,23 @@ def summarise(seen: Sequence[Seen]) -> dict[str, Any]:
             "mean": round(float(values.mean()), 4),
             "std": round(float(values.std()), 4),
         }
-    out["sizes"] = [list(size) for size in out["sizes"]]
     return out
+
+
+def _extent(values: Sequence[float]) -> list[float]:
+    return [min(values), max(values)]
 
 
 def flags(training: dict[str, Any], one: Seen) -> list[str]:
     """Names of what is unusual about an image: any of size, depth, brightness, contrast, sharpness.
 
-    A size is unusual when no training image had its aspect ratio within 2% and its height within a factor of 2, so
-    sets of mixed sizes (hand-cut crops) do not flag each new crop.
+    A size is unusual when height, width or aspect ratio lie outside the training range widened by `SIZE_MARGIN`: one
+    fixed camera gives a narrow range, hand-cut crops a wide one.
     """
     out = []
-    ratio = one.width / one.height
-    alike = any(abs(ratio / (w / h) - 1) <= 0.02 and 0.5 <= one.height / h <= 2 for h, w in training["sizes"])
-    lows = [min(w / h for h, w in training["sizes"]), min(h for h, w in training["sizes"])]
-    highs = [max(w / h for h, w in training["sizes"]), max(h for h, w in training["sizes"])]
-    between = lows[0] <= ratio <= highs[0] and lows[1] <= one.height <= highs[1]
-    if not alike and not between:
+    sizes = training["sizes"]
+    extents = {"height": one.height, "width": one.width, "aspect": one.width / one.height}
+    if any(not sizes[k][0] / SIZE_MARGIN <= v <= sizes[k][1] * SIZE_MARGIN for k, v in extents.items()):
         out.append("size")
     if one.bits not in training["bits"]:
         out.append("depth")

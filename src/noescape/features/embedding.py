@@ -20,9 +20,9 @@ class EmbeddingSpec:
 
     `image_size` (height, width) of the network input; `taps` the backbone outputs; `pool` the side of the
     average-pooled neighbourhood (PatchCore, eq. 2; 1 = none); `grid` patches (rows, columns) to which all taps are
-    resampled, None = the grid of the finest tap. `norm` "root" divides each patch's features of a tap by the square root of
-    their length, which evens out bright and dark, busy and calm places by half; `border` "reflect" pads convolutions
-    with the mirrored image.
+    resampled, None = the grid of the finest tap. `norm` "root" divides each patch's features of a tap by the square
+    root of their length, which evens out bright and dark, busy and calm places by half; `border` "reflect" pads
+    convolutions with the mirrored image.
     """
 
     backbone: str
