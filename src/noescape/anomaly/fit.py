@@ -45,7 +45,16 @@ from noescape.features.runtime import (
     save_openvino,
 )
 from noescape.features.weights import find_weights
-from noescape.files import dump_json, safe_name, sha256_file, utc_stamp, write_json, write_jsonl, write_text, write_with
+from noescape.files import (
+    dump_json,
+    safe_name,
+    sha256_file,
+    utc_stamp,
+    write_bytes,
+    write_json,
+    write_jsonl,
+    write_text,
+)
 from noescape.imaging import Picture, read_picture
 from noescape.records import DataError, ImageError, UsageError
 
@@ -207,10 +216,10 @@ def _train_rows(
 
 
 def _save_tensors(path: Path, tensors: dict[str, npt.NDArray[np.generic]]) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     contiguous = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
-    write_with(path, lambda part: save_file(contiguous, part))
+    write_bytes(path, save(contiguous))
 
 
 def _white_level(dataset: Dataset, max_pixels: int) -> int:

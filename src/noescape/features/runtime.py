@@ -109,7 +109,7 @@ def convert_to_openvino(module: Any, image_size: tuple[int, int]) -> Any:
     """The OpenVINO model of an embedding (or of any module with the same input), with stable operation names.
 
     Names are numbered in topological order, because the converter's own come from a counter of the process: so the
-    saved file has the same bytes each time.
+    saved file has the same bytes each time; the model has the name of the module's class.
     """
     import openvino as ov
     import torch
@@ -118,7 +118,10 @@ def convert_to_openvino(module: Any, image_size: tuple[int, int]) -> Any:
     with torch.inference_mode(), warnings.catch_warnings():
         # Sizes become constants of the graph: they are meant to be.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        # The converter still traces; that torch would like it to export instead is no news for our users.
+        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
         model = ov.convert_model(module, example_input=example, input=[([1, *image_size, 3], ov.Type.u8)])
+    model.set_friendly_name(type(module).__name__)
     for number, op in enumerate(model.get_ordered_ops()):
         op.set_friendly_name(f"{op.get_type_name()}_{number}")
     return model
