@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import cv2
@@ -67,14 +68,12 @@ class View:
     def assemble(self, patches: Float, height: int, width: int) -> tuple[Float, float]:
         """Patch values `[T * P]` to one map and its score. The map has network size without tiles, else source size.
 
-        Patches grow bilinearly to the network input, are blurred there, and outside the region of interest are 0.
+        Patches grow bilinearly to the network input and are blurred there (both by one matrix for rows and one for
+        columns: growing and blurring are linear and separable), and outside the region of interest are 0.
         The score is the mean of the top `score_share`, or the maximum for None.
         """
         boxes = self.boxes(height, width)
-        maps = [
-            blur_map(resize_map(one.reshape(self.grid), *self.image_size), self.sigma)
-            for one in np.split(patches, len(boxes))
-        ]
+        maps = [self._rows @ one.reshape(self.grid) @ self._columns.T for one in np.split(patches, len(boxes))]
         if self.tile is None:
             out = maps[0]
         else:
@@ -93,6 +92,21 @@ class View:
             )
             for m, (x0, y0, x1, y1) in zip(maps, boxes, strict=True)
         )
+
+    @cached_property
+    def _rows(self) -> Float:
+        return growth(self.grid[0], self.image_size[0], self.sigma)
+
+    @cached_property
+    def _columns(self) -> Float:
+        return growth(self.grid[1], self.image_size[1], self.sigma)
+
+
+def growth(patches: int, pixels: int, sigma: float) -> Float:
+    """The matrix `[pixels, patches]` that grows a line of patch values bilinearly and blurs it: `blur_map` of
+    `resize_map`, applied to each unit line. Two small products replace 2 x (8 sigma + 1) multiplications per pixel."""
+    lines = [blur_map(resize_map(unit[:, None], pixels, 1), sigma) for unit in np.eye(patches, dtype=np.float32)]
+    return np.ascontiguousarray(np.concatenate([line.reshape(pixels, 1) for line in lines], axis=1))
 
 
 class Model(Protocol):

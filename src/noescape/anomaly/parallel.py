@@ -1,7 +1,8 @@
 """Do something for each item on a few threads, results in order, never more than a window in flight.
 
-Decoding, OpenVINO, faiss and encoding release the GIL, so threads overlap the decoding of one image with the
-inference of another; the window bounds memory.
+Decoding, OpenVINO, matrix products and encoding release the GIL, so threads overlap the decoding of one image with
+the inference of another; the window bounds memory. Meanwhile the libraries underneath use one thread each: theirs on
+top of ours would only get in each other's way.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+import cv2
+from threadpoolctl import threadpool_limits
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,12 +29,14 @@ def ordered_map(function: Callable[[T], R], items: Iterable[T], workers: int) ->
     """Yield `function(item)` for each item, in order; at most 2 `workers` results wait at any time."""
     pool = ThreadPoolExecutor(workers)
     waiting: deque[Future[R]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) >= 2 * workers:
+    cv2.setNumThreads(1)
+    with threadpool_limits(limits=1):
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -10,9 +10,10 @@ from PIL import Image
 
 
 def png_bytes(array: npt.NDArray[np.uint8]) -> bytes:
-    """PNG of a grey `[H, W]` or RGB `[H, W, 3]` uint8 array."""
+    """PNG of a grey `[H, W]` or RGB `[H, W, 3]` uint8 array. Level 1: a third of the time of the default 6, and a third
+    larger."""
     out = io.BytesIO()
-    Image.fromarray(array).save(out, "PNG", compress_level=3)
+    Image.fromarray(array).save(out, "PNG", compress_level=1)
     return out.getvalue()
 
 

@@ -22,6 +22,11 @@ def heat_colours(level: npt.NDArray[np.float32]) -> U8:
     return np.asarray(_RAMP[low] * (1 - share) + _RAMP[low + 1] * share + 0.5, dtype=np.uint8)
 
 
+_ALPHA = 0.65 * np.sqrt(np.arange(256, dtype=np.float32) / 255)[:, None]
+_KEPT = 1 - _ALPHA
+_ADDED = heat_colours(np.arange(256, dtype=np.float32) / 255) * _ALPHA + np.float32(0.5)
+
+
 def heat_overlay(
     rgb: U8, anomaly_map: npt.NDArray[np.float32], scale: tuple[float, float], mask: U8 | None = None
 ) -> U8:
@@ -31,9 +36,13 @@ def heat_overlay(
     shows no colour. The outline of `mask` is drawn in cyan.
     """
     low, high = scale
-    level = np.clip((anomaly_map - low) / max(high - low, 1e-12), 0, 1).astype(np.float32)
-    alpha = (0.65 * np.sqrt(level))[..., None]
-    out = (rgb * (1 - alpha) + heat_colours(level) * alpha + 0.5).astype(np.uint8)
+    level = np.clip((anomaly_map - low) * (255 / max(high - low, 1e-12)), 0, 255).astype(np.uint8)
+    out = rgb.copy()
+    hot = np.flatnonzero(level)
+    if hot.size:  # most pixels of most images are cold: only the hot ones are blended
+        steps = level.ravel()[hot]
+        flat = out.reshape(-1, 3)
+        flat[hot] = (flat[hot] * _KEPT[steps] + _ADDED[steps]).astype(np.uint8)
     if mask is not None and mask.any():
         outlines, _ = cv2.findContours((mask > 0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         thickness = max(1, round(min(rgb.shape[:2]) / 300))
