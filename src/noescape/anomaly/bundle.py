@@ -7,7 +7,9 @@ weights/embedding.xml .bin  the backbone as an OpenVINO graph: RGB bytes in, pat
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,9 @@ from noescape.anomaly.config import InspectorConfig, parse_config
 from noescape.anomaly.detector import Detector, Model, PadimScorer, PatchCoreScorer, View
 from noescape.anomaly.padim import Padim
 from noescape.anomaly.patchcore import PatchCore
+from noescape.anomaly.together import finish_replacing, replace_together
 from noescape.features.runtime import Embedder, OpenVinoEmbedder
-from noescape.files import contained, load_yaml, sha256_file, write_json
+from noescape.files import contained, dump_json, load_yaml, sha256_file, write_json
 from noescape.records import BundleError
 
 FORMAT = 1
@@ -42,11 +45,13 @@ class Bundle:
         self.folder = folder
         self.digest = verify(folder)
         self.meta: dict[str, Any] = _json(folder / "meta.json")
-        if self.meta.get("format") != FORMAT:
-            raise BundleError(f"{folder}: bundle format {self.meta.get('format')!r}, this version reads {FORMAT}")
         self.config: InspectorConfig = parse_config(load_yaml(folder / "config.yaml"), str(folder / "config.yaml"))
         self.thresholds: dict[str, Any] = _json(folder / "thresholds.json")
         self.tensors = load_tensors(folder / "weights" / "model.safetensors")
+        try:
+            _complete(self.meta, self.thresholds, self.view)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"{folder}: meta.json or thresholds.json is not complete ({error!r})") from None
 
     def detector(self, *, streams: int = 1, precision: str | None = None, device: str = "cpu") -> Detector:
         """Compile the embedding for `streams` threads and put the detector together."""
@@ -82,6 +87,20 @@ class Bundle:
         return scorer(self.meta["model"], self.tensors)
 
 
+def _complete(meta: dict[str, Any], thresholds: dict[str, Any], view: View) -> None:
+    """KeyError, TypeError or ValueError where a value that inspecting relies on is missing or of another kind."""
+    for name in ("model", "category", "run_id", "identity", "precision", "train_digest"):
+        if not isinstance(meta[name], str):
+            raise TypeError(f"{name} must be text")
+    numbers = [thresholds["image_threshold"], thresholds["pixel_threshold"], *thresholds["map_scale"]]
+    if not all(isinstance(n, int | float) for n in [*numbers, *(thresholds["review_band"] or ()), *view.image_size]):
+        raise TypeError("thresholds, map_scale and image_size must be numbers")
+    if not 1 <= meta["white_level"] <= 65535 or not meta["training_appearance"]["bits"]:
+        raise ValueError("white_level or training_appearance")
+    if len(numbers) != 4 or len(view.image_size) != 2 or len(view.grid) != 2 or min(*view.image_size, *view.grid) < 1:
+        raise ValueError("map_scale, image_size and grid are pairs of positive numbers")
+
+
 def scorer(kind: str, tensors: Tensors) -> Model:
     """The model of `kind` ("padim" or "patchcore") from its stored arrays."""
     try:
@@ -91,6 +110,8 @@ def scorer(kind: str, tensors: Tensors) -> Model:
             return PatchCoreScorer(core=PatchCore.from_tensors(tensors))
     except KeyError as error:
         raise BundleError(f"the weights of a {kind} model must hold {error}") from None
+    except (ValueError, IndexError, TypeError) as error:
+        raise BundleError(f"the weights of a {kind} model do not fit together: {error}") from None
     raise BundleError(f"model {kind!r}: this version knows padim and patchcore")
 
 
@@ -112,12 +133,45 @@ def sign(folder: Path) -> None:
     write_json(folder / "manifest.json", {"format": FORMAT, "files": digests})
 
 
+def change(folder: Path, files: Mapping[str, bytes], *, remove: Sequence[str] = ()) -> None:
+    """Replace `files` (name, content) of a signed bundle and its manifest in one step that a kill cannot split.
+
+    Names outside of BUNDLE_FILES may be among them; the files named in `remove` disappear in the same step.
+    """
+    digests = {
+        name: hashlib.sha256(files[name]).hexdigest() if name in files else sha256_file(folder / name)
+        for name in BUNDLE_FILES
+    }
+    manifest = dump_json({"format": FORMAT, "files": digests}).encode()
+    replace_together(folder, {**files, "manifest.json": manifest}, remove=remove)
+
+
 def verify(folder: Path) -> str:
-    """Check every file against the manifest; returns the digest of the manifest itself, the bundle's identity."""
+    """Check every file against the manifest; returns the digest of the manifest itself, the bundle's identity.
+
+    A `change` that was killed half-way is completed first; one that happens meanwhile is waited for.
+    """
+    finish_replacing(folder)
     manifest = folder / "manifest.json"
     if not manifest.is_file():
         raise BundleError(f"{folder} is no finished run: manifest.json is missing (fit again with the same --run-id)")
-    files = _json(manifest).get("files")
+    before = manifest.read_bytes()
+    try:
+        return _verify(folder, manifest)
+    except BundleError:
+        if not finish_replacing(folder) and manifest.read_bytes() == before:
+            raise
+        return verify(folder)
+
+
+def _verify(folder: Path, manifest: Path) -> str:
+    stored = _json(manifest)
+    if stored.get("format") != FORMAT:
+        raise BundleError(
+            f"{manifest}: bundle format {stored.get('format')!r}, this version of noescape reads {FORMAT}: "
+            "open it with the version that wrote it"
+        )
+    files = stored.get("files")
     if not isinstance(files, dict) or set(files) != set(BUNDLE_FILES):
         raise BundleError(f"{manifest}: must list exactly {', '.join(BUNDLE_FILES)}")
     for name, digest in files.items():
@@ -125,8 +179,16 @@ def verify(folder: Path) -> str:
         if not path.is_file():
             raise BundleError(f"{path} is missing; the manifest lists it")
         if (found := sha256_file(path)) != digest:
-            raise BundleError(f"{path} was altered: sha256 {found[:12]}…, the manifest says {str(digest)[:12]}…")
+            raise BundleError(
+                f"{path} was altered: sha256 {found[:12]}…, the manifest says {str(digest)[:12]}…; {_remedy(name)}"
+            )
     return sha256_file(manifest)
+
+
+def _remedy(name: str) -> str:
+    if name == "thresholds.json":
+        return "thresholds are not edited by hand: restore the file, then use `noescape tune` to change them"
+    return "restore the file from a copy, or fit again"
 
 
 def _json(path: Path) -> dict[str, Any]:

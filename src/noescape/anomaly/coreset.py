@@ -27,10 +27,15 @@ CHUNK = 4096  # rows of one matrix product
 MARGIN = np.float32(4e-5)  # of |x|^2 + |c|^2: over the rounding of a float32 product of up to some thousand terms
 
 
-def greedy_coreset_plain(vectors: Float, count: int, start: int = 0) -> Index:
-    """Rows of `vectors` `[N, D]` chosen by plain greedy k-centre from row `start`. O(N D count)."""
+def greedy_coreset_plain(vectors: Float, count: int, start: int = 0, given: int = 0) -> Index:
+    """Rows of `vectors` `[N, D]` chosen by plain greedy k-centre from row `start`. O(N D count).
+
+    `given` goes on instead from a choice that was made before: the first `given` rows.
+    """
+    chosen = list(range(given)) or [start]
     nearest = np.full(len(vectors), np.inf, np.float32)
-    chosen = [start]
+    for row in chosen[:-1]:
+        nearest = np.minimum(nearest, _squared(vectors, vectors[row]))
     while len(chosen) < min(count, len(vectors)):
         nearest = np.minimum(nearest, _squared(vectors, vectors[chosen[-1]]))
         chosen.append(int(nearest.argmax()))
@@ -38,14 +43,16 @@ def greedy_coreset_plain(vectors: Float, count: int, start: int = 0) -> Index:
 
 
 def greedy_coreset(
-    vectors: Float, count: int, start: int = 0, *, on_step: Callable[[int, int], None] | None = None
+    vectors: Float, count: int, start: int = 0, *, given: int = 0, on_step: Callable[[int, int], None] | None = None
 ) -> Index:
     """The same rows as `greedy_coreset_plain`. Memory beside `vectors`: one copy; `on_step(done, count)` reports."""
     count = min(count, len(vectors))
+    chosen = list(range(given)) or [start]
+    nearest = _squared(vectors, vectors[chosen[0]])  # before the copy below: it takes one of its own
     centred = vectors - vectors.mean(0, dtype=np.float64).astype(np.float32)
     norms = np.einsum("nd,nd->n", centred, centred)
-    nearest = _squared(vectors, vectors[start])
-    chosen = [start]
+    for begin in range(1, len(chosen), FRONT):
+        _bring_up_to_date(vectors, centred, norms, nearest, np.array(chosen[begin : begin + FRONT]))
     while len(chosen) < count:
         fresh = _take_from_front(vectors, nearest, count - len(chosen))
         chosen += fresh

@@ -113,6 +113,8 @@ def _score(
             truth = _truth(sample, finished, picture.height, picture.width, bundle.config.data.max_pixels)
         except ImageError as error:
             return {**row, "error": {"code": error.code, "reason": error.reason}}, None, None
+        except DataError as error:  # this image does not suit the model
+            return {**row, "error": {"code": "unsuitable", "reason": str(error)}}, None, None
         label = "NG" if score > bundle.thresholds["image_threshold"] else "OK"
         return {**row, "pred_score": score, "label": label}, finished, truth
 

@@ -1,6 +1,6 @@
 """The whole detector as one graph for other runtimes: RGB bytes of network size in, anomaly map and score out.
 
-What the native path does in four libraries (OpenVINO, faiss, OpenCV, numpy) is written here in torch operations that
+What the native path does in three libraries (OpenVINO, OpenCV, numpy) is written here in torch operations that
 every exporter knows. Letters: P patches of one input, D feature dimensions, M bank vectors, H W the network input.
 """
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from noescape.anomaly.detector import Model, PadimScorer, PatchCoreScorer, View
 from noescape.anomaly.padim import Padim
@@ -48,7 +49,7 @@ class DetectorGraph(nn.Module):
         down, across = (growth(g, n, view.sigma) for g, n in zip(view.grid, view.image_size, strict=True))
         self.register_buffer("rows", torch.from_numpy(down))
         self.register_buffer("columns", torch.from_numpy(np.ascontiguousarray(across.T)))
-        kept = view.kept_patches(*view.image_size) if view.tile is None else None
+        kept = view.kept_patches(*view.image_size)
         inside = None if kept is None else view.source_roi(*view.image_size)
         self.register_buffer("kept", None if kept is None else torch.from_numpy(kept.astype(np.float32)))
         self.register_buffer("inside", None if inside is None else torch.from_numpy(inside))
@@ -61,19 +62,16 @@ class DetectorGraph(nn.Module):
         if self.kept is not None:
             patches = patches * self.kept
         anomaly_map = self.rows @ patches.reshape(self.grid) @ self.columns
-        paper = None
-        if isinstance(self.measure, NearestInBank) and self.share is None:
-            paper = self.measure.reweight(features, patches, nearest)
-        score = paper if paper is not None else self._score(anomaly_map)
         if self.inside is not None:
             anomaly_map = torch.where(self.inside, anomaly_map, torch.zeros_like(anomaly_map))
-        return anomaly_map, score
+        if isinstance(self.measure, NearestInBank) and self.share is None:
+            return anomaly_map, self.measure.reweight(features, patches, nearest)
+        return anomaly_map, self._score(anomaly_map)
 
     def _score(self, anomaly_map: Tensor) -> Tensor:
         """Mean of the top share of every second row and column (`detector.top_mean`), or the maximum."""
         if self.share is None:
-            inside = anomaly_map if self.inside is None else anomaly_map * self.inside
-            return inside.reshape(-1).amax(0)
+            return anomaly_map.reshape(-1).amax(0)
         picked = anomaly_map[::2, ::2].reshape(-1)
         if self.sampled is not None:
             picked = picked.index_select(0, self.sampled)
@@ -85,47 +83,48 @@ class NearestInBank(nn.Module):
     """PatchCore: the distance of each patch to the nearest vector of the bank, and which that is.
 
     The bank is searched in blocks by |b|² - 2 x·b, both taken relative to the bank's mean so that little cancels; the
-    distance to the vector found is then computed as it is written. Memory: the bank twice and one block of P x 2048.
+    distance to the vector found is then computed as it is written. Memory: the bank (twice for the re-weighted score)
+    and one block of P x 2048.
     """
 
-    bank: Tensor
     middle: Tensor
+    bank: Tensor | None
     kin: Tensor | None
 
     def __init__(self, core: PatchCore, *, reweighted: bool) -> None:
         super().__init__()
         bank = torch.from_numpy(np.ascontiguousarray(core.bank))
-        self.size = len(bank)
-        self.register_buffer("middle", bank.mean(0))
-        self.register_buffer("bank", bank - self.middle)
         with_kin = reweighted and core.kin.shape[1] > 1
+        self.register_buffer("middle", bank.mean(0))
+        bank = bank - self.middle
+        self.register_buffer("bank", bank if with_kin else None)
         self.register_buffer("kin", torch.from_numpy(np.ascontiguousarray(core.kin)) if with_kin else None)
-        squares = (self.bank.double() ** 2).sum(1).float()
-        for start in range(0, self.size, BANK_BLOCK):
-            block = slice(start, start + BANK_BLOCK)
-            self.register_buffer(f"block_{start}", (-2 * self.bank[block]).T.contiguous())
-            self.register_buffer(f"squares_{start}", squares[block].clone())
+        self.starts = range(0, len(bank), BANK_BLOCK)
+        for start in self.starts:
+            block = bank[start : start + BANK_BLOCK].clone()
+            self.register_buffer(f"block_{start}", block)
+            self.register_buffer(f"squares_{start}", (block.double() ** 2).sum(1).float())
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """`[P, D]` to distances `[P]` and bank rows `[P]`."""
         x = features - self.middle
-        least, row = self._nearest(x, 0)
-        for start in range(BANK_BLOCK, self.size, BANK_BLOCK):
+        distance, row = self._nearest(x, 0)
+        for start in self.starts[1:]:
             other, other_row = self._nearest(x, start)
-            row = torch.where(other < least, other_row, row)
-            least = torch.minimum(least, other)
-        return _length(x - self.bank.index_select(0, row)), row
+            row = torch.where(other < distance, other_row, row)
+            distance = torch.minimum(distance, other)
+        return distance, row
 
     def _nearest(self, x: Tensor, start: int) -> tuple[Tensor, Tensor]:
-        away = torch.addmm(getattr(self, f"squares_{start}"), x, getattr(self, f"block_{start}"))
-        least, row = torch.min(away, 1)
-        return least, row + start
+        block = getattr(self, f"block_{start}")
+        row = functional.linear(-2 * x, block, getattr(self, f"squares_{start}")).argmin(1)
+        return _length(x - block.index_select(0, row)), row + start
 
     def reweight(self, features: Tensor, patches: Tensor, nearest: Tensor) -> Tensor:
         """The image score of the paper's eq. 7 (see `PatchCore.reweight`): a scalar."""
         worst = torch.argmax(patches, 0, keepdim=True)
         distance = patches.index_select(0, worst)[0]
-        if self.kin is None:
+        if self.kin is None or self.bank is None:
             return distance
         kin = self.kin.index_select(0, nearest.index_select(0, worst))[0]
         to_kin = _length(self.bank.index_select(0, kin) - (features.index_select(0, worst) - self.middle))

@@ -1,8 +1,9 @@
 """Features of many images, embedded once, kept on disk in chunks: fitting streams them and survives a kill.
 
-A chunk holds `CHUNK` images: `00000.npy` (their patches one below the other, float32) and `00000.json` (one row an
-image: how many patches, what it looked like, or why it could not be read). The .json appears last, so a chunk with
-it is whole. The folder belongs to one identity (configuration and data); another identity empties it.
+A chunk holds `CHUNK` images (one, where they are cut into tiles): `00000.npy` (their patches one below the other,
+float32) and `00000.json` (one row an image: how many patches, what it looked like, or why it could not be read). The
+.json appears last, so a chunk with it is whole. The folder belongs to one identity (configuration and data); another
+identity empties it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +26,7 @@ from noescape.anomaly.unlike import Seen
 from noescape.features.runtime import Embedder
 from noescape.files import write_json, write_with
 from noescape.imaging import Appearance, Picture
-from noescape.records import ImageError, Sample
+from noescape.records import ImageError, Sample, WorkError
 
 Float = npt.NDArray[np.float32]
 CHUNK = 16
@@ -47,8 +49,9 @@ class FeatureCache:
 
     def __init__(self, folder: Path, identity: str) -> None:
         self.folder = folder
+        self._chunk = CHUNK
         marker = folder / "identity.json"
-        if folder.is_dir() and (not marker.is_file() or json.loads(marker.read_text("utf-8")) != identity):
+        if folder.is_dir() and (not marker.is_file() or _read_json(marker) != identity):
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(marker, identity)
@@ -65,6 +68,7 @@ class FeatureCache:
         tell: Tell,
     ) -> None:
         """Embed what is not there yet; afterwards `images` has one entry for each sample, in order."""
+        self._chunk = CHUNK if view.tile is None else 1
         step = tell("embedding good images", len(samples))
 
         def one(sample: Sample) -> tuple[Float, Seen] | ImageError:
@@ -74,13 +78,13 @@ class FeatureCache:
                 return error
             return embed(view, embedder, picture.rgb), Seen.of(picture)
 
-        for number in range(-(-len(samples) // CHUNK)):
-            part = samples[number * CHUNK : (number + 1) * CHUNK]
+        for number in range(-(-len(samples) // self._chunk)):
+            part = samples[number * self._chunk : (number + 1) * self._chunk]
             path = self.folder / f"{number:05d}.json"
             if not path.is_file():
                 self._write(number, part, list(ordered_map(one, part, workers)))
-            self.images += _rows(number, json.loads(path.read_text("utf-8")))
-            step(min((number + 1) * CHUNK, len(samples)))
+            self.images += _rows(number, path, _read_json(path))
+            step(min((number + 1) * self._chunk, len(samples)))
 
     def batches(self, wanted: npt.NDArray[np.bool_]) -> Iterator[Float]:
         """Patches `[sum of rows, D]` of the wanted images, chunk by chunk, in order."""
@@ -98,11 +102,11 @@ class FeatureCache:
             yield from zip(indices, features, strict=True)
 
     def _selected(self, wanted: npt.NDArray[np.bool_]) -> Iterator[tuple[list[int], list[Float]]]:
-        for number in range(-(-len(self.images) // CHUNK)):
-            at = range(number * CHUNK, min((number + 1) * CHUNK, len(self.images)))
+        for number in range(-(-len(self.images) // self._chunk)):
+            at = range(number * self._chunk, min((number + 1) * self._chunk, len(self.images)))
             chosen = [i for i in at if wanted[i] and self.images[i].error is None]
             if chosen:
-                whole = np.load(self.folder / f"{number:05d}.npy", allow_pickle=False)
+                whole = load_plain(self.folder / f"{number:05d}.npy")
                 rows = [self.images[i] for i in chosen]
                 yield chosen, [whole[row.first : row.first + row.rows] for row in rows]
 
@@ -123,19 +127,43 @@ class FeatureCache:
         write_json(self.folder / f"{number:05d}.json", rows)
 
 
-def _rows(chunk: int, rows: list[dict[str, Any]]) -> list[CachedImage]:
+def load_plain(path: Path) -> Any:
+    """The array of an .npy file or the arrays of an .npz; WorkError if it is damaged (a pickle is never read)."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    except (ValueError, OSError, EOFError, KeyError, BadZipFile) as error:
+        raise _damaged(path, error) from None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> WorkError:
+    reason = " ".join(str(error).split())[:120]
+    return WorkError(f"{path} is damaged ({reason}): remove the folder {path.parent} and run the same command again")
+
+
+def _rows(chunk: int, path: Path, rows: Any) -> list[CachedImage]:
     out, first = [], 0
-    for row in rows:
-        seen = row.get("seen")
-        out.append(
-            CachedImage(
-                key=row["key"],
-                chunk=chunk,
-                first=first,
-                rows=row["rows"],
-                seen=seen and Seen(**{**seen, "appearance": Appearance(**seen["appearance"])}),
-                error=tuple(row["error"]) if "error" in row else None,
+    try:
+        for row in rows:
+            seen = row.get("seen")
+            out.append(
+                CachedImage(
+                    key=row["key"],
+                    chunk=chunk,
+                    first=first,
+                    rows=row["rows"],
+                    seen=seen and Seen(**{**seen, "appearance": Appearance(**seen["appearance"])}),
+                    error=tuple(row["error"]) if "error" in row else None,
+                )
             )
-        )
-        first += row["rows"]
+            first += row["rows"]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise _damaged(path, error) from None
     return out

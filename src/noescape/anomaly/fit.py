@@ -47,6 +47,7 @@ from noescape.features.runtime import (
 from noescape.features.weights import find_weights
 from noescape.files import (
     dump_json,
+    remove_parts,
     safe_name,
     sha256_file,
     utc_stamp,
@@ -75,6 +76,8 @@ def fit(config: InspectorConfig, *, tell: Tell = silent, data: Dataset | None = 
     digests = {"train": data_digest(dataset.train), "weights": sha256_file(weights)}
     identity = _digest({"config": config.identity(), "roi": _roi_digest(config), **digests})
     learnt = _learnt_already(run, identity)
+    if run.is_dir() and (not learnt or (run / "cache").is_dir()):
+        remove_parts(run)
     if not learnt:
         run.mkdir(parents=True, exist_ok=True)
         write_text(run / "config.yaml", config.to_yaml())
@@ -130,9 +133,11 @@ def _fit(
     spec = embedding_spec(config)
     module = torch_embedding(config)
     ir = run / "weights" / "embedding.xml"
-    if not (run / "cache" / "embedding.done").is_file():
+    whole = run / "cache" / "embedding.done"
+    if not whole.is_file() or whole.read_text("utf-8") != identity:  # a killed fit of another configuration, perhaps
+        whole.unlink(missing_ok=True)
         save_openvino(convert_to_openvino(module, spec.image_size), ir)
-        write_text(run / "cache" / "embedding.done", sha256_file(ir))
+        write_text(whole, identity)
     embedder: Embedder = (
         OpenVinoEmbedder(ir, precision=config.precision, streams=workers)
         if device == "cpu"

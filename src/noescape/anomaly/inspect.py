@@ -5,7 +5,7 @@ OUT/preds.jsonl  report.json  report.html  ng.csv  timing.json  masks/  overlays
 
 from __future__ import annotations
 
-import hashlib
+import json
 import shutil
 import time
 from collections import Counter
@@ -27,8 +27,8 @@ from noescape.anomaly.verdict import Judge, error_row
 from noescape.datasets import data_digest
 from noescape.files import (
     JsonlAppender,
-    dump_row,
     read_jsonl,
+    remove_parts,
     utc_stamp,
     write_bytes,
     write_csv,
@@ -86,9 +86,10 @@ def inspect(
     if not samples:
         raise DataError(f"{image_root}: no images (PNG, JPEG, BMP, TIFF or WebP) to inspect")
     bundle = Bundle(run)
+    images = data_digest(samples)  # content, not names: a camera may write new pictures under old names
     identity = {
         "bundle": bundle.digest,
-        "inputs": hashlib.sha256("\n".join(dump_row({"key": s.key}) for s in samples).encode()).hexdigest(),
+        "inputs": images,
         "min_defect_area": options.min_defect_area,
         "precision": options.precision or bundle.meta["precision"],
         "overlays": options.overlays,
@@ -97,7 +98,7 @@ def inspect(
     done = _finished_rows(out, samples)
     latencies = _run(samples[done:], done, bundle, out, options, tell, len(samples))
     rows = list(read_jsonl(out / "preds.jsonl"))
-    report = _report(rows, samples, bundle, image_root)
+    report = _report(rows, images, bundle, image_root)
     write_json(out / "report.json", report)
     if latencies or not (out / "timing.json").is_file():
         write_json(out / "timing.json", latencies)
@@ -110,15 +111,16 @@ def inspect(
 
 
 def _claim(out: Path, identity: dict[str, Any], overwrite: bool) -> None:
-    import json
-
     marker = out / "inspection.json"
+    for name in OWN:  # what a kill left; without this a kill before the first whole file would look like other files
+        for part in out.glob(f".{name}.*.part"):
+            part.unlink(missing_ok=True)
     if out.is_dir() and any(out.iterdir()):
-        same = marker.is_file() and json.loads(marker.read_text("utf-8")) == identity
+        same = marker.is_file() and _read_identity(marker) == identity
         if not same and not overwrite:
             raise UsageError(
-                f"{out} holds {'another inspection' if marker.is_file() else 'other files'}: "
-                "choose an empty folder, or --overwrite to replace its results"
+                f"{out} holds {'another inspection' if marker.is_file() else 'other files'} (other images, another "
+                "model or other options): choose an empty folder, or --overwrite to replace its results"
             )
         if not same:
             for name in OWN:
@@ -126,6 +128,15 @@ def _claim(out: Path, identity: dict[str, Any], overwrite: bool) -> None:
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     write_json(marker, identity)
+    for name in ("masks", "overlays"):
+        remove_parts(out / name)
+
+
+def _read_identity(marker: Path) -> Any:
+    try:
+        return json.loads(marker.read_text("utf-8"))
+    except (ValueError, RecursionError):
+        return None  # not ours, or damaged: another inspection
 
 
 def _finished_rows(out: Path, samples: Sequence[Sample]) -> int:
@@ -176,6 +187,11 @@ def _one(
         seen = Seen.of(picture)
     except ImageError as error:
         return error_row(sample, error), (float("nan"),) * 3
+    except DataError as error:  # this image does not suit the model
+        return error_row(sample, ImageError(sample.image, "unsuitable", str(error))), (float("nan"),) * 3
+    except MemoryError:
+        problem = ImageError(sample.image, "memory", "not enough memory to inspect it")
+        return error_row(sample, problem), (float("nan"),) * 3
     unusual = flags(bundle.meta["training_appearance"], seen)
     row, mask, overlay = judge.row(number, sample, score, finished, picture.rgb, unusual)
     row["appearance"] = {
@@ -208,7 +224,7 @@ def _timing(times: Any, wall_s: float, workers: int) -> dict[str, Any]:
     }
 
 
-def _report(rows: list[dict[str, Any]], samples: Sequence[Sample], bundle: Bundle, image_root: Path) -> dict[str, Any]:
+def _report(rows: list[dict[str, Any]], images: str, bundle: Bundle, image_root: Path) -> dict[str, Any]:
     judged = [r for r in rows if "error" not in r]
     ng = sum(r["label"] == "NG" for r in judged)
     known = [r for r in rows if r.get("gt_label") is not None]
@@ -234,7 +250,7 @@ def _report(rows: list[dict[str, Any]], samples: Sequence[Sample], bundle: Bundl
         "drift": drift(bundle.meta["training_appearance"], looks),
         "metrics": metrics,
         "bundle_digest": bundle.digest,
-        "data_digest": data_digest(samples),
+        "data_digest": images,
         "evaluator_digest": evaluator_digest(),
         "image_root": image_root.name,
         "created_at": utc_stamp(),

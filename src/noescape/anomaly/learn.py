@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from noescape.anomaly.config import InspectorConfig
 from noescape.anomaly.detector import Model, PadimScorer, PatchCoreScorer, View, judge_features
-from noescape.anomaly.features_cache import FeatureCache
+from noescape.anomaly.features_cache import FeatureCache, load_plain
 from noescape.anomaly.padim import Padim, choose_channels, fit_padim
 from noescape.anomaly.patchcore import PatchCore, fit_patchcore
 from noescape.anomaly.progress import Tell
@@ -86,12 +86,13 @@ def score_heldout(
 ) -> GoodScores | None:
     """Score every good image with a model that has not seen its fold; each finished fold is kept on disk.
 
-    Returns scores in the order of the readable images; None where no split exists (all of one group).
+    Returns scores in the order of the readable images; None where no split exists (all of one group) or where one
+    leaves fewer than two images to learn from.
     """
     readable = np.array([image.error is None for image in cache.images])
     fold = fold_of(samples, min(config.thresholds.folds, int(readable.sum())), config.seed)
     used = [int(f) for f in np.unique(fold[readable])]
-    if len(used) < 2:
+    if len(used) < 2 or any((readable & (fold != f)).sum() < 2 for f in used):
         return None
     step = tell("scoring good images held out", len(used))
     image_scores = np.full(len(samples), np.nan)
@@ -101,9 +102,9 @@ def score_heldout(
         if not path.is_file():
             model = learn(cache, readable & (fold != f), view, config, lambda *_: lambda __: None)
             _save_scores(path, score_good(cache, readable & (fold == f), view, model))
-        with np.load(path, allow_pickle=False) as saved:
-            image_scores[saved["index"]] = saved["score"]
-            pixels.append(saved["pixels"])
+        saved = load_plain(path)
+        image_scores[saved["index"]] = saved["score"]
+        pixels.append(saved["pixels"])
         step(done)
     return GoodScores(image=image_scores[readable], pixels=np.concatenate(pixels))
 

@@ -40,7 +40,12 @@ class Padim:
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, npt.NDArray[np.generic]]) -> Padim:
-        """The inverse of `tensors`."""
+        """The inverse of `tensors`; ValueError where they do not belong together."""
+        shapes = {name: tensors[name].shape for name in ("mean", "basis", "channels", "ridge")}
+        mean, basis = shapes["mean"], shapes["basis"]
+        fit = len(mean) == 2 and len(basis) == 3 and (basis[0], basis[2]) == mean and shapes["channels"] == mean[1:]
+        if not fit or shapes["ridge"] != (1,):
+            raise ValueError(f"mean [P, d], basis [P, r, d], channels [d] and ridge [1] expected, got {shapes}")
         return cls(
             mean=tensors["mean"].astype(np.float32, copy=False),
             basis=tensors["basis"].astype(np.float32, copy=False),
@@ -56,16 +61,30 @@ def choose_channels(dims: int, wanted: int | None, seed: int) -> npt.NDArray[np.
     return np.sort(np.random.default_rng(seed).choice(dims, wanted, replace=False))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Moments:
+    """What PaDiM needs to know of `count` images: `mean` `[P, d]`, and `scatter` `[P, d, d]`, the sum of
+    (x - mean)(x - mean)'; both float64."""
+
+    count: int
+    mean: npt.NDArray[np.float64]
+    scatter: npt.NDArray[np.float64]
+
+
 def fit_padim(
     batches: Iterable[Float], channels: npt.NDArray[np.int64], regularization: float, rank: int | None = None
 ) -> Padim:
-    """Fit from batches `[B, P, D]`, each read once. Memory: 8 P d² bytes whatever the number of images.
+    """Fit from batches `[B, P, D]`, each read once. Memory: 8 P d² bytes whatever the number of images."""
+    moments = gather_moments(batches, channels)
+    if moments.count < 2:
+        raise ValueError(f"PaDiM needs at least 2 images, got {moments.count}")
+    return padim_from_moments(moments, channels, regularization, rank)
 
-    Covariance = sum of (x - m)(x - m)' / (n - 1) + ridge I (eq. 1), gathered around the first batch's mean and in
-    float64, so that nothing cancels. ridge is `regularization` times the mean variance of all positions and
-    dimensions: the paper's fixed 0.01 means something else for each backbone and each scaling of features. Only the
-    `rank` strongest directions keep a variance of their own (None = all): with fewer images than dimensions the weak
-    ones are noise, and the model shrinks from P d² to P r d numbers.
+
+def gather_moments(batches: Iterable[Float], channels: npt.NDArray[np.int64]) -> Moments:
+    """The moments of all images in batches `[B, P, D]`, each read once. ValueError without any image.
+
+    Gathered around the first batch's mean and in float64, so that nothing cancels.
     """
     count, shift, total, products = 0, None, None, None
     for batch in batches:
@@ -78,12 +97,26 @@ def fit_padim(
         count += x.shape[1]
         total += x.sum(1, dtype=np.float64)
         products += np.matmul(x.transpose(0, 2, 1), x)
-    if shift is None or total is None or products is None or count < 2:
-        raise ValueError(f"PaDiM needs at least 2 images, got {count}")
+    if shift is None or total is None or products is None or not count:
+        raise ValueError("PaDiM needs at least one image, got none")
     offset = total / count
     for position in range(len(products)):  # one at a time: no second full array
         products[position] -= count * np.outer(offset[position], offset[position])
-        products[position] /= count - 1
+    return Moments(count=count, mean=shift + offset, scatter=products)
+
+
+def padim_from_moments(
+    moments: Moments, channels: npt.NDArray[np.int64], regularization: float, rank: int | None
+) -> Padim:
+    """The model of `moments`, whose `scatter` is used up.
+
+    Covariance = scatter / (n - 1) + ridge I (eq. 1). ridge is `regularization` times the mean variance of all
+    positions and dimensions: the paper's fixed 0.01 means something else for each backbone and each scaling of
+    features. Only the `rank` strongest directions keep a variance of their own (None = all): with fewer images than
+    dimensions the weak ones are noise, and the model shrinks from P d² to P r d numbers.
+    """
+    products = moments.scatter
+    products /= moments.count - 1
     diagonal = np.arange(len(channels))
     ridge = regularization * max(float(products[:, diagonal, diagonal].mean()), 1e-12)
     kept = min(rank or len(channels), len(channels))
@@ -92,4 +125,4 @@ def fit_padim(
         values, vectors = np.linalg.eigh(products[position])
         strongest = np.maximum(values[::-1][:kept], 0)
         basis[position] = (vectors[:, ::-1][:, :kept] * np.sqrt(strongest / (strongest + ridge))).T
-    return Padim(mean=(shift + offset).astype(np.float32), basis=basis, ridge=ridge, channels=channels)
+    return Padim(mean=moments.mean.astype(np.float32), basis=basis, ridge=ridge, channels=channels)

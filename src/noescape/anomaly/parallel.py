@@ -16,12 +16,16 @@ from typing import TypeVar
 import cv2
 from threadpoolctl import threadpool_limits
 
+from noescape.records import UsageError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def worker_count(wanted: int) -> int:
-    """`wanted` threads, or one per available core for 0, at most 8."""
+    """`wanted` threads, or one per available core for 0, at most 8. UsageError for a negative number."""
+    if wanted < 0:
+        raise UsageError(f"number of workers: expected 0 (one per core) or more, got {wanted}")
     return wanted or min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 

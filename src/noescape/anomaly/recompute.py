@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from noescape.anomaly.bundle import Bundle, sign
+from noescape.anomaly.bundle import Bundle, change
 from noescape.anomaly.features_cache import FeatureCache
 from noescape.anomaly.learn import gather, score_good, score_heldout
 from noescape.anomaly.parallel import worker_count
 from noescape.anomaly.progress import Tell, silent
 from noescape.anomaly.thresholds import thresholds
 from noescape.datasets import data_digest, read_mvtec
-from noescape.files import write_json
+from noescape.files import dump_json
 from noescape.imaging import read_picture
 from noescape.records import DataError
 
@@ -45,7 +45,6 @@ def recompute_thresholds(
     trained = gather(score_good(cache, readable, view, bundle.model))
     rule = config.thresholds.model_copy(update={"source": source} if source else {})
     limits = thresholds(trained, heldout, rule)
-    write_json(run / "thresholds.json", limits)
-    sign(run)
+    change(run, {"thresholds.json": dump_json(limits).encode()})
     shutil.rmtree(run / "cache")
     return limits

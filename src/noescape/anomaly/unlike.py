@@ -39,7 +39,7 @@ def summarise(seen: Sequence[Seen]) -> dict[str, Any]:
         "sizes": {
             "height": _extent([s.height for s in seen]),
             "width": _extent([s.width for s in seen]),
-            "aspect": _extent([round(s.width / s.height, 4) for s in seen]),
+            "aspect": _extent([float(f"{s.width / s.height:.6g}") for s in seen]),
         },
         "bits": sorted({s.bits for s in seen}),
         "measures": {},

@@ -50,6 +50,6 @@ def data_digest(samples: Iterable[Sample]) -> str:
 
 def _digest(path: Path) -> str | None:
     try:
-        return sha256_file(path)
+        return sha256_file(path) if path.is_file() else None  # reading a pipe would wait forever
     except OSError:
         return None

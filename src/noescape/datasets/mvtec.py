@@ -66,11 +66,15 @@ def read_mvtec(root: Path, category: str | None = None) -> Dataset:
 
 
 def category_folder(root: Path, category: str | None) -> Path:
-    """The folder of `category` under `root`; `root` itself if it has `train/` or if `category` is None."""
+    """The folder of `category` under `root`; `root` itself if it has `train/`. Without a category: the only one there
+    is, and `root` itself (whose reading then says what is missing) where there are none or several."""
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder in the MVTec AD layout, but there is no such folder")
-    if category is None or (root / "train").is_dir():
+    if (root / "train").is_dir():
         return root
+    if category is None:
+        only = categories(root)
+        return root / only[0] if len(only) == 1 else root
     folder = root / category
     if not folder.is_dir() or not folder.resolve().is_relative_to(root.resolve()):
         names = ", ".join(categories(root)) or "none"

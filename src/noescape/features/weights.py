@@ -115,4 +115,5 @@ def load_state(path: Path) -> dict[str, Tensor]:
     for prefix in prefixes:
         if all(str(key).startswith(prefix) for key in state):
             state = {str(key)[len(prefix) :]: value for key, value in state.items()}
-    return {str(key): value for key, value in state.items()}
+    # Files in half precision are common; the networks run in single.
+    return {str(key): value.float() if value.is_floating_point() else value for key, value in state.items()}

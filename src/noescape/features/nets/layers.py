@@ -13,7 +13,7 @@ class SameConv(nn.Conv2d):
     """Convolution with TensorFlow's SAME padding, which is uneven (more at the end) for stride 2.
 
     `border` is "zeros", as in training, or "reflect": the image goes on as its mirror, so that patches at the border
-    see no edge that is not there.
+    see no edge that is not there. Maps too small to be mirrored that far go on as their last row or column.
     """
 
     border = "zeros"
@@ -26,7 +26,9 @@ class SameConv(nn.Conv2d):
         pad_w = max((-(-width // s) - 1) * s + k - width, 0)
         if pad_h == pad_w and pad_h % 2 == 0 and (self.border == "zeros" or not pad_h):
             return functional.conv2d(x, self.weight, self.bias, s, pad_h // 2, 1, self.groups)
-        mode = "constant" if self.border == "zeros" else "reflect"
+        mode = "constant"
+        if self.border != "zeros":
+            mode = "reflect" if pad_h - pad_h // 2 < height and pad_w - pad_w // 2 < width else "replicate"
         x = functional.pad(x, [pad_w // 2, pad_w - pad_w // 2, pad_h // 2, pad_h - pad_h // 2], mode)
         return functional.conv2d(x, self.weight, self.bias, s, 0, 1, self.groups)
 
