@@ -61,8 +61,8 @@ def fitted(root: Path, name: str, **parts: Any) -> Path:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A small PaDiM with the top-share score, and a PatchCore as it ships but with the paper's score."""
     return {
-        "padim": fitted(tmp_path_factory.mktemp("padim"), "padim"),
         "patchcore": fitted(tmp_path_factory.mktemp("patchcore"), "patchcore", model=RECIPE),
+        "padim": fitted(tmp_path_factory.mktemp("padim"), "padim"),
     }
 
 
@@ -328,11 +328,19 @@ def test_no_file_knows_this_machine(exports: dict[tuple[str, str], Path], runs: 
 
 @pytest.mark.parametrize("form", GRAPHS)
 def test_exporting_again_gives_the_same_bytes_whatever_was_exported_before(
-    form: str, runs: dict[str, Path], exports: dict[tuple[str, str], Path], tmp_path: Path
+    form: str,
+    runs: dict[str, Path],
+    exports: dict[tuple[str, str], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The first time the other model and formats came before; here it is alone."""
-    export(runs["patchcore"], form, tmp_path / "again")
-    assert tree(tmp_path / "again") == tree(exports["patchcore", form])
+    """The first time another model came before; now by the command, which says how well the copy agrees."""
+    out = tmp_path / "again"
+    assert main(["export", "--run-dir", str(runs["padim"]), "--format", form, "--output-dir", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert f"{form}: {out}\n" in said and "tolerance 0.001" in said and "no label flips" in said
+    assert said.count("(allowed ") == 2 and str(out / "export.json") in said
+    assert tree(out) == tree(exports["padim", form])
 
 
 def test_the_tile_rule_of_export_json_leads_to_the_native_answer(tmp_path: Path) -> None:
@@ -366,39 +374,41 @@ def test_the_tile_rule_of_export_json_leads_to_the_native_answer(tmp_path: Path)
 
 
 def test_a_planted_disagreement_is_refused(
-    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    runs: dict[str, Path],
+    exports: dict[tuple[str, str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Another blur than the native one: exit code 1, the figures on stderr, an earlier export untouched."""
-    out = tmp_path / "deep" / "out"
-    arguments = ["export", "--run-dir", str(runs["padim"]), "--format", "openvino", "--output-dir", str(out)]
-    assert main(arguments) == 0
-    said = capsys.readouterr()
-    assert "tolerance 0.001" in said.out and "no label flips" in said.out and "allowed" in said.out
-    before = tree(out)
+    out = tmp_path / "out"
+    shutil.copytree(exports["padim", "openvino"], out)
+    before = tree(tmp_path)
     monkeypatch.setattr(exported_graph, "blur_map", lambda values, sigma: blur_map(values, sigma * 1.05))
+    arguments = ["export", "--run-dir", str(runs["padim"]), "--format", "openvino", "--output-dir", str(out)]
     assert main([*arguments, "--overwrite"]) == 1
     said = capsys.readouterr()
     assert "does not agree with the native detector" in said.err and "maps by at most" in said.err
     assert said.out == ""
-    assert main([*arguments[:-1], str(tmp_path / "deep" / "other")]) == 1
-    assert tree(out) == before
-    assert [p.name for p in out.parent.iterdir()] == ["out"]
+    assert tree(tmp_path) == before and [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
-def test_a_label_that_flips_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_a_label_that_flips_is_refused(
+    runs: dict[str, Path], exports: dict[tuple[str, str], Path], tmp_path: Path
+) -> None:
     """The threshold lies exactly between the native score of a probe and the copy's, a millionth apart."""
     run = tmp_path / "run"
     shutil.copytree(runs["padim"], run)
     bundle = Bundle(run)
     native = bundle.detector(precision="f32")
-    export(run, "openvino", tmp_path / "first")
-    pairs = [(native.score(rgb)[0], answers(tmp_path / "first", rgb)[0]) for rgb in bundle.tensors["probe_inputs"]]
+    copy = exports["padim", "openvino"]
+    pairs = [(native.score(rgb)[0], answers(copy, rgb)[0]) for rgb in bundle.tensors["probe_inputs"]]
     limit = next(min(pair) for pair in pairs if pair[0] != pair[1])
     (run / "thresholds.json").write_text(json.dumps({**bundle.thresholds, "image_threshold": limit}), "utf-8")
     sign(run)
     with pytest.raises(WorkError, match="labels flipped on probes"):
-        export(run, "openvino", tmp_path / "second")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["first", "run"]
+        export(run, "openvino", tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
 
 
 def test_weights_of_another_network_are_refused(runs: dict[str, Path], tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class View:
         The score is the mean of the top `score_share`, or the maximum for None.
         """
         boxes = self.boxes(height, width)
-        maps = [self._rows @ one.reshape(self.grid) @ self._columns.T for one in np.split(patches, len(boxes))]
+        maps = [self._grown(one) for one in np.split(patches, len(boxes))]
         if self.tile is None:
             out = maps[0]
         else:
@@ -92,6 +92,10 @@ class View:
             )
             for m, (x0, y0, x1, y1) in zip(maps, boxes, strict=True)
         )
+
+    def _grown(self, patches: Float) -> Float:
+        """Patch values `[P]` of one network input as a blurred map of its size."""
+        return np.asarray(self._rows @ patches.reshape(self.grid) @ self._columns.T, dtype=np.float32)
 
     @cached_property
     def _rows(self) -> Float:

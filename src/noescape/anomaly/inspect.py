@@ -230,7 +230,7 @@ def _report(rows: list[dict[str, Any]], images: str, bundle: Bundle, image_root:
     known = [r for r in rows if r.get("gt_label") is not None]
     metrics = None
     if any(r["gt_label"] == 0 for r in known) and any(r["gt_label"] == 1 and "error" not in r for r in known):
-        metrics = summary(known, {}, bundle.thresholds["image_threshold"])
+        metrics = summary(known, {}, bundle.thresholds["image_threshold"]) | _pixel_figures(bundle, images)
     thresholds = dict(bundle.thresholds)
     looks = [Appearance(**r["appearance"]) for r in judged]
     return {
@@ -255,6 +255,17 @@ def _report(rows: list[dict[str, Any]], images: str, bundle: Bundle, image_root:
         "image_root": image_root.name,
         "created_at": utc_stamp(),
     }
+
+
+def _pixel_figures(bundle: Bundle, digest: str) -> dict[str, Any]:
+    """The pixel figures that `evaluate` found with this bundle on the very same data; nothing otherwise."""
+    path = bundle.folder / "metrics.json"
+    if not path.is_file():
+        return {}
+    known = json.loads(path.read_text("utf-8"))
+    if (known.get("data_digest"), known.get("evaluator_digest")) != (digest, evaluator_digest()):
+        return {}
+    return {name: known[name] for name in ("pixel_auroc", "pixel_ap", "pixel_aupro", "pixel_best_f1")}
 
 
 def _write_ng(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -22,9 +22,10 @@ def heat_colours(level: npt.NDArray[np.float32]) -> U8:
     return np.asarray(_RAMP[low] * (1 - share) + _RAMP[low + 1] * share + 0.5, dtype=np.uint8)
 
 
-_ALPHA = 0.65 * np.sqrt(np.arange(256, dtype=np.float32) / 255)[:, None]
+_LEVELS = np.linspace(0, 1, 256, dtype=np.float32)
+_ALPHA = np.float32(0.65) * np.sqrt(_LEVELS)[:, None]
 _KEPT = 1 - _ALPHA
-_ADDED = heat_colours(np.arange(256, dtype=np.float32) / 255) * _ALPHA + np.float32(0.5)
+_ADDED = heat_colours(_LEVELS) * _ALPHA + np.float32(0.5)
 
 
 def heat_overlay(
