@@ -58,16 +58,22 @@ class Server:
 
 
 def _serve() -> None:
-    import cv2  # noqa: F401
-    import openvino  # noqa: F401
+    import gc
+
+    import openvino.tools.ovc  # noqa: F401
+    import safetensors.numpy
     import torch  # noqa: F401
 
     import noescape.anomaly.evaluate
     import noescape.anomaly.fit
-    import noescape.anomaly.inspect  # noqa: F401
+    import noescape.anomaly.inspect
+    import noescape.anomaly.recompute
+    import noescape.features.nets.efficientnet_lite  # noqa: F401
     from noescape.cli.main import parser
 
     parser()
+    gc.collect()
+    gc.freeze()  # what never changes needs no copy in the children
     for line in sys.stdin:
         print(json.dumps(_one(json.loads(line))), flush=True)
 

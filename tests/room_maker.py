@@ -52,7 +52,7 @@ def values(root: Path, out: Path, name: str = "patchcore", **changes: Any) -> di
     out_values: dict[str, Any] = {
         "model": {
             "name": name,
-            "layers": ["blocks.2"],
+            "layers": ["blocks.1"],
             "grid": 8,
             "map_sigma": 2.0,
             "coreset_sampling_ratio": 0.1,

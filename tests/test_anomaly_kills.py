@@ -38,7 +38,7 @@ def fit_command(work: Path, name: str) -> tuple[list[str], Path]:
     if not root.is_dir():
         room_maker.parts(root, train=6, good=1, blot=1)
     config = work / "config.yaml"
-    config.write_text(yaml.safe_dump(room_maker.values(root, work / "runs", name)), "utf-8")
+    config.write_text(yaml.safe_dump(room_maker.values(root, work / "runs", name, layers=["blocks.0"])), "utf-8")
     return ["fit", "--config", str(config)], work / "runs" / name / "part" / "run"
 
 
@@ -60,6 +60,7 @@ def check_kills(
     first = server.run(command, watch=folder)
     assert first["code"] == 0, first["text"]
     want = room_maker.solid(tree(folder))
+    shutil.rmtree(folder)
     killed = 0
     for moment in moments:
         if not chain:

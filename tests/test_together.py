@@ -142,6 +142,20 @@ def test_a_reader_in_the_middle_of_a_change_sees_the_new_state(tmp_path: Path, m
     assert verify(folder) == plain(folder / "manifest.json")
 
 
+def test_the_manifest_moves_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads without a lock and sees the new manifest sees all else new as well."""
+    folder, plain, moved = _plain_bundle(tmp_path / "run"), Path.replace, []
+
+    def watched(self: Path, target: Path) -> Path:
+        if ".update" in self.parts:
+            moved.append(target.name)
+        return plain(self, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    change(folder, {"thresholds.json": b"new", "weights/model.safetensors": b"new"})
+    assert moved == ["thresholds.json", "model.safetensors", "manifest.json"]
+
+
 def test_an_altered_file_is_still_refused(tmp_path: Path) -> None:
     folder = _plain_bundle(tmp_path / "run")
     (folder / "thresholds.json").write_bytes(b"altered")

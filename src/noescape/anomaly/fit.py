@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from noescape.anomaly.bundle import FORMAT, Bundle, sign
 from noescape.anomaly.config import InspectorConfig
@@ -84,7 +85,8 @@ def fit(config: InspectorConfig, *, tell: Tell = silent, data: Dataset | None = 
         with Events(run / "logs", tensorboard=config.tensorboard) as events:
             events.write("fit_started", identity=identity, good_images=len(dataset.train))
             start = (time.monotonic(), time.process_time())
-            _fit(run, config, dataset, identity, digests, device, events.telling(tell))
+            with threadpool_limits(limits=1):
+                _fit(run, config, dataset, identity, digests, device, events.telling(tell))
             spent = {
                 "fit_wall_s": round(time.monotonic() - start[0], 3),
                 "fit_cpu_s": round(time.process_time() - start[1], 3),
@@ -112,7 +114,9 @@ def _learnt_already(run: Path, identity: str) -> bool:
         if Bundle(run).meta.get("identity") != identity:
             raise UsageError(f"{run} holds a run with another configuration or data: choose another --run-id")
         return True
-    if run.is_dir() and any(run.iterdir()) and not (run / "config.yaml").is_file():
+    # A fit that was killed before its first whole file left at most a part of that one.
+    others = run.is_dir() and any(not p.name.startswith(".config.yaml.") for p in run.iterdir())
+    if others and not (run / "config.yaml").is_file():
         raise UsageError(f"{run} exists and is no run of noescape: choose another --run-id")
     return False
 

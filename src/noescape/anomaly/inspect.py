@@ -27,6 +27,7 @@ from noescape.anomaly.verdict import Judge, error_row
 from noescape.datasets import data_digest
 from noescape.files import (
     JsonlAppender,
+    clock_is_stopped,
     read_jsonl,
     remove_parts,
     utc_stamp,
@@ -101,7 +102,7 @@ def inspect(
     report = _report(rows, images, bundle, image_root)
     write_json(out / "report.json", report)
     if latencies or not (out / "timing.json").is_file():
-        write_json(out / "timing.json", latencies)
+        write_json(out / "timing.json", {} if clock_is_stopped() else latencies)
     _write_ng(out / "ng.csv", rows)
     if options.html:
         step = tell("writing the report", 1)

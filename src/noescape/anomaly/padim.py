@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from noescape.anomaly.parallel import ordered_map, worker_count
+
 Float = npt.NDArray[np.float32]
 
 
@@ -121,8 +123,12 @@ def padim_from_moments(
     ridge = regularization * max(float(products[:, diagonal, diagonal].mean()), 1e-12)
     kept = min(rank or len(channels), len(channels))
     basis = np.empty((len(products), kept, len(channels)), np.float32)
-    for position in range(len(products)):
+
+    def decompose(position: int) -> None:
         values, vectors = np.linalg.eigh(products[position])
         strongest = np.maximum(values[::-1][:kept], 0)
         basis[position] = (vectors[:, ::-1][:, :kept] * np.sqrt(strongest / (strongest + ridge))).T
+
+    for _ in ordered_map(decompose, range(len(products)), worker_count(0)):
+        pass
     return Padim(mean=moments.mean.astype(np.float32), basis=basis, ridge=ridge, channels=channels)

@@ -14,7 +14,7 @@ from noescape.records import WorkError
 Float = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 Judgement = Callable[[U8], tuple[float, Float]]
-# Differences up to this share of the thresholds are rounding: copies measured so far stay under a tenth of it.
+# Differences up to this share of the thresholds are rounding: copies measured so far stay under a hundredth of it.
 SHARE = 1e-3
 
 

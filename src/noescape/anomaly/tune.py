@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from noescape.anomaly.bundle import Bundle, change
 from noescape.anomaly.learn_more import learn_more, merge_appearance
@@ -75,7 +76,8 @@ def tune(run: Path, wanted: Tuning, *, tell: Tell = silent) -> dict[str, Any]:
         for name in ("image_threshold", "pixel_threshold"):
             limits |= {f"{name}_train": None, f"{name}_heldout": None}
         if not wanted.dry_run:
-            files, learnt = _learnt_files(bundle, new, digest, tell)
+            with threadpool_limits(limits=1):  # as in fitting: the same bytes on any number of cores
+                files, learnt = _learnt_files(bundle, new, digest, tell)
     removed: list[str] = []
     if limits != bundle.thresholds and not wanted.dry_run:
         files["thresholds.json"] = dump_json(limits).encode()

@@ -34,7 +34,7 @@ class Rule:
 
 def smallest_threshold(scores: Scores, target: Fraction) -> float:
     """The smallest threshold with at most the share `target` of `scores` strictly over it: one of the scores."""
-    allowed = math.ceil(target * len(scores))
+    allowed = math.floor(target * len(scores))
     return float(np.sort(scores)[::-1][allowed])
 
 

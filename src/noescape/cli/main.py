@@ -46,6 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files need not be text of any encoding
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        # Work is parallel over images; threads of the libraries on top of ours spin and get in each other's way (an
+        # eigenvalue problem of PaDiM: 8 CPU-ms with one thread, 170-780 with two on a busy machine of two cores).
+        os.environ.setdefault(name, "1")
     args = parser().parse_args([_dashed(word) for word in (sys.argv[1:] if argv is None else argv)])
     try:
         code: int = args.run(args)

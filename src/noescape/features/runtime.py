@@ -120,7 +120,9 @@ def convert_to_openvino(module: Any, image_size: tuple[int, int]) -> Any:
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         # The converter still traces; that torch would like it to export instead is no news for our users.
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
-        model = ov.convert_model(module, example_input=example, input=[([1, *image_size, 3], ov.Type.u8)])
+        # Traced here, because the converter would trace with a check that imports seconds' worth of torch.
+        traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]  # type: ignore[no-untyped-call]
+        model = ov.convert_model(traced, example_input=example, input=[([1, *image_size, 3], ov.Type.u8)])
     model.set_friendly_name(type(module).__name__)
     for number, op in enumerate(model.get_ordered_ops()):
         op.set_friendly_name(f"{op.get_type_name()}_{number}")

@@ -10,7 +10,7 @@ from noescape.files.atomic import (
     write_text,
     write_with,
 )
-from noescape.files.clock import utc_stamp
+from noescape.files.clock import clock_is_stopped, utc_stamp
 from noescape.files.digest import sha256_file, sha256_named
 from noescape.files.jsonl import JsonlAppender, dump_row, read_jsonl, write_jsonl
 from noescape.files.paths import contained, safe_name
@@ -18,6 +18,7 @@ from noescape.files.yamlfile import dump_yaml, load_yaml, parse_yaml
 
 __all__ = [
     "JsonlAppender",
+    "clock_is_stopped",
     "contained",
     "dump_json",
     "dump_row",

@@ -17,3 +17,8 @@ def utc_stamp() -> str:
     except (ValueError, OverflowError, OSError):
         raise UsageError(f"SOURCE_DATE_EPOCH: expected whole seconds since 1970, got {epoch!r}") from None
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def clock_is_stopped() -> bool:
+    """Whether SOURCE_DATE_EPOCH is set: then durations, which no two runs share, are left out of what is written."""
+    return bool(os.environ.get("SOURCE_DATE_EPOCH"))
