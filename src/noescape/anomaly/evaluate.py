@@ -64,6 +64,7 @@ def evaluate_test(
         "evaluator_digest": evaluator_digest(),
         "uncertain": "counted as defective" if include_uncertain else f"left out ({len(dataset.uncertain)} images)",
     }
+    (run / "metrics.json").unlink(missing_ok=True)  # so that a kill here cannot leave rows and figures that differ
     write_jsonl(run / "preds_test.jsonl", rows)
     write_json(run / "metrics.json", metrics)
     return metrics

@@ -121,7 +121,7 @@ def convert_to_openvino(module: Any, image_size: tuple[int, int]) -> Any:
         # The converter still traces; that torch would like it to export instead is no news for our users.
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
         # Traced here, because the converter would trace with a check that imports seconds' worth of torch.
-        traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
         model = ov.convert_model(traced, example_input=example, input=[([1, *image_size, 3], ov.Type.u8)])
     model.set_friendly_name(type(module).__name__)
     for number, op in enumerate(model.get_ordered_ops()):

@@ -107,7 +107,7 @@ def _evidence(run: InspectionRun, counts: Confusion) -> list[Notice]:
         )
         out.append(Notice(level="warn", title="Threshold from training scores", text=text))
     n_good = finite(run.thresholds.get("n_good"))
-    if n_good is not None and 0 < n_good < _FEW_GOOD_SCORES and source in ("train", "heldout"):
+    if n_good is not None and 0 < n_good < _FEW_GOOD_SCORES and source in ("train", "heldout", "tune"):
         text = (
             f"The image threshold is a high percentile of only {count_word(int(n_good), 'good score')}, so one or two "
             f"images decide it. More good images (noescape tune) make it steadier; {_FEW_GOOD_SCORES} is a start."

@@ -165,6 +165,7 @@ def threshold_words(run: InspectionRun) -> str:
     of = "good images" if n_good is None else count_word(int(n_good), "good image")
     known = {
         "heldout": f"from the scores of {of} that the model had not seen when it scored them",
+        "tune": f"from the scores of {of} given to noescape tune",
         "train": f"from the scores of the {of} that the model was trained on",
     }
     return known.get(str(source), "source not stated" if source is None else f"source: {source}")
