@@ -69,17 +69,8 @@ class Bundle:
     @property
     def view(self) -> View:
         """How images are cut and sized."""
-        stored = self.meta["view"]
         roi = self.tensors.get("roi")
-        return View(
-            image_size=tuple(stored["image_size"]),
-            grid=tuple(stored["grid"]),
-            tile=stored["tile"],
-            overlap=stored["overlap"],
-            sigma=stored["sigma"],
-            score_share=stored["score_share"],
-            roi=None if roi is None else roi.astype(np.uint8),
-        )
+        return View.from_json(self.meta["view"], None if roi is None else roi.astype(np.uint8))
 
     @property
     def model(self) -> Model:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -35,6 +35,22 @@ class View:
     sigma: float
     score_share: float | None
     roi: U8 | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON types, without the region of interest (which is stored as an image)."""
+        return {
+            "image_size": list(self.image_size),
+            "grid": list(self.grid),
+            "tile": self.tile,
+            "overlap": self.overlap,
+            "sigma": self.sigma,
+            "score_share": self.score_share,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], roi: U8 | None = None) -> View:
+        """The inverse of `to_json`, with the region of interest beside it."""
+        return cls(**{**value, "image_size": tuple(value["image_size"]), "grid": tuple(value["grid"])}, roi=roi)
 
     def boxes(self, height: int, width: int) -> list[Box]:
         """The parts of a source image of this size that are shown one by one."""

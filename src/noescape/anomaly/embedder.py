@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from noescape.anomaly.config import InspectorConfig
+from noescape.anomaly.detector import View
 from noescape.features.backbones import backbone, checked_taps
 from noescape.features.embedding import EmbeddingSpec, PatchEmbedding, build_embedding
 from noescape.features.runtime import TorchEmbedder
@@ -27,6 +31,19 @@ def embedding_spec(config: InspectorConfig) -> EmbeddingSpec:
         grid=None if side is None else (side, side),
         norm=config.model.feature_norm,
         border=config.model.border,
+    )
+
+
+def view_of(config: InspectorConfig, grid: tuple[int, int], roi: npt.NDArray[np.uint8] | None = None) -> View:
+    """How the configuration shows images to a network with this patch grid."""
+    return View(
+        image_size=config.data.image_size,
+        grid=grid,
+        tile=config.data.tile,
+        overlap=config.data.overlap,
+        sigma=config.model.map_sigma,
+        score_share=config.model.score_share,
+        roi=roi,
     )
 
 

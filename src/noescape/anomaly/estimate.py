@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from noescape.anomaly.config import InspectorConfig
-from noescape.anomaly.detector import View, embed
-from noescape.anomaly.embedder import embedding_spec, torch_embedding
+from noescape.anomaly.detector import embed
+from noescape.anomaly.embedder import embedding_spec, torch_embedding, view_of
 from noescape.anomaly.fit import run_folder
 from noescape.anomaly.parallel import worker_count
 from noescape.datasets import Dataset, read_mvtec
@@ -29,14 +29,7 @@ def estimate(config: InspectorConfig, data: Dataset | None = None) -> dict[str, 
     spec = embedding_spec(config)
     module = torch_embedding(config)
     embedder = OpenVinoEmbedder(convert_to_openvino(module, spec.image_size), precision=config.precision)
-    view = View(
-        image_size=spec.image_size,
-        grid=module.grid,
-        tile=config.data.tile,
-        overlap=config.data.overlap,
-        sigma=config.model.map_sigma,
-        score_share=config.model.score_share,
-    )
+    view = view_of(config, module.grid)
     step = max(1, len(dataset.train) // SAMPLES)
     seconds, rows = [], []
     for sample in dataset.train[::step][:SAMPLES]:

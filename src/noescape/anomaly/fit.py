@@ -13,6 +13,8 @@ import hashlib
 import re
 import shutil
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -25,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from noescape.anomaly.bundle import FORMAT, Bundle, sign
 from noescape.anomaly.config import InspectorConfig
 from noescape.anomaly.detector import Detector, View
-from noescape.anomaly.embedder import embedding_spec, torch_embedding
+from noescape.anomaly.embedder import embedding_spec, torch_embedding, view_of
 from noescape.anomaly.evaluate import evaluate_test
 from noescape.anomaly.events import Events
 from noescape.anomaly.features_cache import FeatureCache
@@ -36,6 +38,7 @@ from noescape.anomaly.progress import Tell, silent
 from noescape.anomaly.thresholds import thresholds
 from noescape.anomaly.unlike import summarise
 from noescape.datasets import Dataset, data_digest, read_folder, read_mvtec
+from noescape.features.embedding import EmbeddingSpec
 from noescape.features.runtime import (
     Embedder,
     OpenVinoEmbedder,
@@ -121,6 +124,41 @@ def _learnt_already(run: Path, identity: str) -> bool:
     return False
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Tools:
+    """What fitting works with: how images are read, shown and embedded."""
+
+    spec: EmbeddingSpec
+    view: View
+    embedder: Embedder
+    read: Callable[[Path], Picture]
+    white_level: int
+    workers: int
+
+
+def _tools(run: Path, config: InspectorConfig, dataset: Dataset, identity: str, device: str) -> _Tools:
+    """Convert the backbone (once per identity, into the bundle) and set everything up."""
+    workers = worker_count(config.data.num_workers)
+    white = config.data.white_level or _white_level(dataset, config.data.max_pixels)
+    spec, module = embedding_spec(config), torch_embedding(config)
+    ir = run / "weights" / "embedding.xml"
+    whole = run / "cache" / "embedding.done"
+    if not whole.is_file() or whole.read_text("utf-8") != identity:  # a killed fit of another configuration, perhaps
+        whole.unlink(missing_ok=True)
+        save_openvino(convert_to_openvino(module, spec.image_size), ir)
+        write_text(whole, identity)
+    return _Tools(
+        spec=spec,
+        view=view_of(config, module.grid, _roi(config)),
+        embedder=OpenVinoEmbedder(ir, precision=config.precision, streams=workers)
+        if device == "cpu"
+        else TorchEmbedder(module, device),
+        read=partial(read_picture, max_pixels=config.data.max_pixels, white_level=white),
+        white_level=white,
+        workers=workers,
+    )
+
+
 def _fit(
     run: Path,
     config: InspectorConfig,
@@ -130,53 +168,28 @@ def _fit(
     device: str,
     tell: Tell,
 ) -> None:
+    """Embed, score held out, learn, and write the bundle; meta.json and the manifest come last."""
     samples = dataset.train
-    workers = worker_count(config.data.num_workers)
-    white = config.data.white_level or _white_level(dataset, config.data.max_pixels)
-    read = partial(read_picture, max_pixels=config.data.max_pixels, white_level=white)
-    spec = embedding_spec(config)
-    module = torch_embedding(config)
-    ir = run / "weights" / "embedding.xml"
-    whole = run / "cache" / "embedding.done"
-    if not whole.is_file() or whole.read_text("utf-8") != identity:  # a killed fit of another configuration, perhaps
-        whole.unlink(missing_ok=True)
-        save_openvino(convert_to_openvino(module, spec.image_size), ir)
-        write_text(whole, identity)
-    embedder: Embedder = (
-        OpenVinoEmbedder(ir, precision=config.precision, streams=workers)
-        if device == "cpu"
-        else TorchEmbedder(module, device)
-    )
-    view = View(
-        image_size=spec.image_size,
-        grid=module.grid,
-        tile=config.data.tile,
-        overlap=config.data.overlap,
-        sigma=config.model.map_sigma,
-        score_share=config.model.score_share,
-        roi=_roi(config),
-    )
+    tools = _tools(run, config, dataset, identity, device)
+    view = tools.view
     cache = FeatureCache(run / "cache" / "features", identity)
-    cache.fill(samples, read, view, embedder, workers=workers, tell=tell)
+    cache.fill(samples, tools.read, view, tools.embedder, workers=tools.workers, tell=tell)
     readable = np.array([image.error is None for image in cache.images])
     if readable.sum() < 2:
         raise DataError(f"{dataset.root}: learning needs at least 2 readable good images, got {int(readable.sum())}")
     heldout = score_heldout(cache, samples, view, config, tell)
     model = learn(cache, readable, view, config, tell)
     trained = score_good(cache, readable, view, model)
-    limits = thresholds(gather(trained), heldout, config.thresholds)
     tensors = model.tensors()
     if view.roi is not None:
         tensors["roi"] = view.roi
-    detector = Detector(view=view, embedder=embedder, model=model)
+    detector = Detector(view=view, embedder=tools.embedder, model=model)
     scores = [trained[i][0] for i in sorted(trained)]
     paths = [samples[i].image for i in sorted(trained)]
-    tensors |= make_probes(detector, paths, scores, read, config.seed)
+    tensors |= make_probes(detector, paths, scores, tools.read, config.seed)
     _save_tensors(run / "weights" / "model.safetensors", tensors)
-    rows = _train_rows(cache, samples, trained, heldout)
-    write_jsonl(run / "preds_train.jsonl", rows)
-    write_json(run / "thresholds.json", limits)
-    seen = [image.seen for image in cache.images if image.seen is not None]
+    write_jsonl(run / "preds_train.jsonl", _train_rows(cache, samples, trained, heldout))
+    write_json(run / "thresholds.json", thresholds(gather(trained), heldout, config.thresholds))
     meta = {
         "format": FORMAT,
         "model": config.model.name,
@@ -184,22 +197,15 @@ def _fit(
         "run_id": run.name,
         "created_at": utc_stamp(),
         "identity": identity,
-        "embedding": spec.to_json(),
-        "view": {
-            "image_size": list(view.image_size),
-            "grid": list(view.grid),
-            "tile": view.tile,
-            "overlap": view.overlap,
-            "sigma": view.sigma,
-            "score_share": view.score_share,
-        },
+        "embedding": tools.spec.to_json(),
+        "view": view.to_json(),
         "precision": cpu_precision(config.precision) if device == "cpu" else "f32",
-        "white_level": white,
+        "white_level": tools.white_level,
         "good_images": int(readable.sum()),
         "unreadable_good_images": int((~readable).sum()),
         "patches": sum(image.rows for image in cache.images),
         "learnt": {name: list(array.shape) for name, array in tensors.items() if not name.startswith("probe")},
-        "training_appearance": summarise(seen),
+        "training_appearance": summarise([image.seen for image in cache.images if image.seen is not None]),
         "train_digest": digests["train"],
         "backbone_weights_sha256": digests["weights"],
         "terms": dataset.terms,
