@@ -185,11 +185,11 @@ def _fit(
         tensors["roi"] = view.roi
     detector = Detector(view=view, embedder=tools.embedder, model=model)
     scores = [trained[i][0] for i in sorted(trained)]
-    paths = [samples[i].image for i in sorted(trained)]
-    tensors |= make_probes(detector, paths, scores, tools.read, config.seed)
+    tensors |= make_probes(detector, [samples[i].image for i in sorted(trained)], scores, tools.read, config.seed)
     _save_tensors(run / "weights" / "model.safetensors", tensors)
     write_jsonl(run / "preds_train.jsonl", _train_rows(cache, samples, trained, heldout))
-    write_json(run / "thresholds.json", thresholds(gather(trained), heldout, config.thresholds))
+    learnt = [samples[i] for i in sorted(trained)]
+    write_json(run / "thresholds.json", thresholds(gather(trained), heldout, config.thresholds, learnt))
     meta = {
         "format": FORMAT,
         "model": config.model.name,

@@ -44,7 +44,7 @@ def recompute_thresholds(
     heldout = score_heldout(cache, dataset.train, view, config, tell)
     trained = gather(score_good(cache, readable, view, bundle.model))
     rule = config.thresholds.model_copy(update={"source": source} if source else {})
-    limits = thresholds(trained, heldout, rule)
+    limits = thresholds(trained, heldout, rule, [s for s, ok in zip(dataset.train, readable, strict=True) if ok])
     change(run, {"thresholds.json": dump_json(limits).encode()})
     shutil.rmtree(run / "cache")
     return limits

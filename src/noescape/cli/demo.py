@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from noescape.anomaly.config import load_config
     from noescape.anomaly.fit import fit
     from noescape.anomaly.inspect import inspect
-    from noescape.cli.figures import metric_lines
+    from noescape.cli.figures import metric_lines, unusual_lines
     from noescape.cli.progress import tell
     from noescape.datasets import import_elpv, read_mvtec
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         runs[model] = fit(config, tell=tell, data=dataset)
         out = args.output_dir / f"inspection-{model}{'-small' if args.small else ''}"
         report = inspect(dataset.test, dataset.root, runs[model], out, tell=tell)
-        print("\n".join(metric_lines(report["metrics"])))
+        print("\n".join([*metric_lines(report["metrics"]), *unusual_lines(report["thresholds"])]))
         print(f"report: {out / 'report.html'}")
     if len(runs) == 2:
         from noescape.anomaly.compare import compare

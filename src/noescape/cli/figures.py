@@ -28,6 +28,22 @@ def metric_lines(metrics: dict[str, Any]) -> list[str]:
     return lines
 
 
+def unusual_lines(limits: dict[str, Any]) -> list[str]:
+    """What to say when good images far above the rest decide the threshold; nothing when there are none."""
+    unusual = [row for row in limits.get("unusual_good") or [] if row["score"] >= 0.8 * limits["image_threshold"]]
+    if not unusual:
+        return []
+    groups = {row["group"] for row in unusual}
+    where = f", all of group {groups.pop()}" if len(groups) == 1 and None not in groups and len(unusual) > 1 else ""
+    shown = ", ".join(f"{row['image_path']!r} ({row['score']:.1f})" for row in unusual[:3])
+    return [
+        f"look at this: {len(unusual)} good image(s) score far above the rest when held out, and the threshold follows "
+        f"them{where}: {shown}{', …' if len(unusual) > 3 else ''}",
+        "  not good after all? remove them and fit again. good? the model needs more like them, or another threshold:",
+        "  noescape tune R --good NEW/ --target-false-alarm 1%",
+    ]
+
+
 def rate_text(rate: dict[str, Any]) -> str:
     """`2.4% (5 of 208, at most 5.0%)`."""
     if rate["value"] is None:

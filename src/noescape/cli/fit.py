@@ -107,7 +107,7 @@ def _plan(config: Any, data: Any, as_json: bool) -> int:
 def _say(folder: Path, as_json: bool) -> int:
     import json
 
-    from noescape.cli.figures import metric_lines
+    from noescape.cli.figures import metric_lines, unusual_lines
     from noescape.files import dump_json
 
     metrics_file = folder / "metrics.json"
@@ -122,6 +122,8 @@ def _say(folder: Path, as_json: bool) -> int:
         f"image threshold {limits['image_threshold']:.4f}, pixel threshold {limits['pixel_threshold']:.4f} "
         f"({limits['source']} scores of {limits['n_good']} good images)"
     )
+    for line in unusual_lines(limits):
+        print(line)
     if metrics:
         print("\n".join(metric_lines(metrics)))
     print(f"next: noescape inspect --input-dir IMAGES --model-dir {folder} --output-dir OUT")

@@ -113,10 +113,26 @@ def _evidence(run: InspectionRun, counts: Confusion) -> list[Notice]:
             f"images decide it. More good images (noescape tune) make it steadier; {_FEW_GOOD_SCORES} is a start."
         )
         out.append(Notice(level="note", title="Few good scores behind the threshold", text=text))
+    out += _unusual(run)
     if good or bad:
         out += _sizes(good, bad)
         out += _small_types(run)
     return out
+
+
+def _unusual(run: InspectionRun) -> list[Notice]:
+    """Good images that scored far above the other good ones when held out: the threshold follows them."""
+    limit = finite(run.thresholds.get("image_threshold"))
+    rows = [row for row in run.thresholds.get("unusual_good") or [] if limit and row["score"] >= 0.8 * limit]
+    if not rows:
+        return []
+    names = ", ".join(str(row["image_path"]) for row in rows[:3]) + (", …" if len(rows) > 3 else "")
+    text = (
+        f"{count_word(len(rows), 'good training image')} scored far above the rest when held out, and the threshold "
+        f"follows: {names}. Look at them: if they are not good, remove them and fit again; if they are, the model "
+        "needs more like them, or a lower threshold."
+    )
+    return [Notice(level="warn", title="Unusual good images set the threshold", text=text)]
 
 
 def _sizes(good: int, bad: int) -> list[Notice]:
