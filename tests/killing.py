@@ -59,8 +59,8 @@ class Server:
 
 def _serve() -> None:
     import gc
+    import importlib
 
-    import openvino.tools.ovc  # noqa: F401
     import safetensors.numpy
     import torch  # noqa: F401
 
@@ -72,6 +72,7 @@ def _serve() -> None:
     from noescape.cli.main import parser
 
     parser()
+    importlib.import_module("openvino.tools.ovc")  # after noescape, which keeps its telemetry out
     gc.collect()
     gc.freeze()  # what never changes needs no copy in the children
     for line in sys.stdin:

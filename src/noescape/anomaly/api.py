@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,6 @@ class Inspector:
     def __init__(self, **options: Any) -> None:
         self._config = _configure(self._name, options)
         self._run: Path | None = None
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._bundle: Bundle | None = None
         self._detector: Detector | None = None
 
@@ -60,8 +60,10 @@ class Inspector:
         """Learn from every image below the folder `good`. The run folder goes below `output_dir`, or into a
         temporary folder that lives as long as this object (`save` keeps it)."""
         if output_dir is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="noescape-")
-        target = Path(output_dir) if output_dir is not None else Path(self._scratch.name if self._scratch else ".")
+            target = Path(tempfile.mkdtemp(prefix="noescape-"))
+            weakref.finalize(self, shutil.rmtree, target, ignore_errors=True)
+        else:
+            target = Path(output_dir)
         config = self._config.model_copy(update={"output_dir": target, "run_id": self._config.run_id or "python"})
         return self._open(fit(config, tell=tell, data=good_folder(Path(good))))
 
