@@ -91,9 +91,10 @@ def _one(job: dict[str, Any]) -> dict[str, Any]:
     if job["seconds"] is not None:
         time.sleep(job["seconds"])
         os.kill(pid, signal.SIGKILL)  # if it has ended by itself, this goes to a zombie: no harm
-    with os.fdopen(reader) as pipe:
-        changes = pipe.read()
     _, status = os.waitpid(pid, 0)
+    os.set_blocking(reader, False)  # a process that the child left behind may hold the other end
+    with os.fdopen(reader, "rb") as pipe:
+        changes = (pipe.read() or b"").decode()
     text = said.read_text("utf-8", "replace") if said.exists() else ""
     said.unlink(missing_ok=True)
     killed = os.WIFSIGNALED(status)

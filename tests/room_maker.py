@@ -22,7 +22,8 @@ VOLATILE = ("logs/events.jsonl", "timing.json")
 def part(seed: int, height: int = SIDE, width: int = SIDE) -> U8:
     """A good part: the same surface each time, with a little noise of its own."""
     noise = np.random.default_rng(seed).normal(0, 3, (height, width))
-    return np.clip(texture(0, height, width, 4.0) + noise, 0, 255).astype(np.uint8)
+    surface = texture(0, max(height, 2), max(width, 2), 4.0)[:height, :width]
+    return np.clip(surface + noise, 0, 255).astype(np.uint8)
 
 
 def defective(seed: int, height: int = SIDE, width: int = SIDE) -> tuple[U8, U8]:

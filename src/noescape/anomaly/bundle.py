@@ -142,6 +142,8 @@ def verify(folder: Path) -> str:
 
     A `change` that was killed half-way is completed first; one that happens meanwhile is waited for.
     """
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: there is no such run folder; noescape fit prints the one that it made")
     finish_replacing(folder)
     manifest = folder / "manifest.json"
     if not manifest.is_file():

@@ -106,7 +106,7 @@ class FeatureCache:
             at = range(number * self._chunk, min((number + 1) * self._chunk, len(self.images)))
             chosen = [i for i in at if wanted[i] and self.images[i].error is None]
             if chosen:
-                whole = load_plain(self.folder / f"{number:05d}.npy")
+                whole = load_array(self.folder / f"{number:05d}.npy")
                 rows = [self.images[i] for i in chosen]
                 yield chosen, [whole[row.first : row.first + row.rows] for row in rows]
 
@@ -127,11 +127,27 @@ class FeatureCache:
         write_json(self.folder / f"{number:05d}.json", rows)
 
 
-def load_plain(path: Path) -> Any:
-    """The array of an .npy file or the arrays of an .npz; WorkError if it is damaged (a pickle is never read)."""
+def load_array(path: Path) -> Float:
+    """The patches in an .npy file; WorkError if it is damaged (a pickle is never read)."""
+    loaded = _load(path)
+    if not isinstance(loaded, np.ndarray) or loaded.ndim != 2:
+        raise _damaged(path, ValueError("it holds no table of numbers"))
+    return loaded
+
+
+def load_arrays(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    """The named arrays of an .npz file; WorkError if it is damaged or one is missing (a pickle is never read)."""
+    loaded = _load(path)
+    if not isinstance(loaded, dict) or not set(names) <= set(loaded):
+        raise _damaged(path, ValueError(f"it must hold {', '.join(names)}"))
+    return loaded
+
+
+def _load(path: Path) -> Any:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+        with path.open("rb") as f:
+            loaded = np.load(f, allow_pickle=False)
+            return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except (ValueError, OSError, EOFError, KeyError, BadZipFile) as error:
         raise _damaged(path, error) from None
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from noescape.anomaly.config import InspectorConfig
 from noescape.anomaly.detector import Model, PadimScorer, PatchCoreScorer, View, judge_features
-from noescape.anomaly.features_cache import FeatureCache, load_plain
+from noescape.anomaly.features_cache import FeatureCache, load_arrays
 from noescape.anomaly.padim import Padim, choose_channels, fit_padim
 from noescape.anomaly.patchcore import PatchCore, fit_patchcore
 from noescape.anomaly.progress import Tell
@@ -102,7 +102,7 @@ def score_heldout(
         if not path.is_file():
             model = learn(cache, readable & (fold != f), view, config, lambda *_: lambda __: None)
             _save_scores(path, score_good(cache, readable & (fold == f), view, model))
-        saved = load_plain(path)
+        saved = load_arrays(path, ("index", "score", "pixels"))
         image_scores[saved["index"]] = saved["score"]
         pixels.append(saved["pixels"])
         step(done)

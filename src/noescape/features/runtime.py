@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from noescape.records import UsageError
+from noescape.records import BundleError, UsageError
 
 if TYPE_CHECKING:
     from noescape.features.embedding import PatchEmbedding
@@ -38,15 +38,17 @@ class OpenVinoEmbedder:
 
         core = ov.Core()
         self.precision = cpu_precision(precision, core)
-        self._compiled = core.compile_model(
-            core.read_model(model) if isinstance(model, Path) else model,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": self.precision,
-                "NUM_STREAMS": streams,
-                "INFERENCE_NUM_THREADS": max(threads, streams),
-            },
-        )
+        settings = {
+            "INFERENCE_PRECISION_HINT": self.precision,
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": max(threads, streams),
+        }
+        try:
+            graph = _read_graph(core, model) if isinstance(model, Path) else model
+            self._compiled = core.compile_model(graph, "CPU", settings)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1].strip()[:200]
+            raise BundleError(f"{model if isinstance(model, Path) else 'the graph'} cannot be run: {reason}") from None
         self._local = threading.local()
 
     def __call__(self, rgb: npt.NDArray[np.uint8]) -> Float:
@@ -56,6 +58,14 @@ class OpenVinoEmbedder:
         request = self._local.request
         request.infer([rgb[None]], share_inputs=True, share_outputs=True)
         return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+
+
+def _read_graph(core: Any, path: Path) -> Any:
+    """OpenVINO's own format only: to anything else it would offer the readers of half a dozen other formats."""
+    with path.open("rb") as f:
+        if not f.read(64).lstrip().startswith((b"<?xml", b"<net")):
+            raise BundleError(f"{path} is no OpenVINO graph (.xml)")
+    return core.read_model(path)
 
 
 class TorchEmbedder:

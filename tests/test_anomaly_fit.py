@@ -1,0 +1,332 @@
+"""Fitting: the same bytes every time, honest thresholds, and every odd folder of good images that people have."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+import hostile
+import room_maker
+from dataset_maker import put, tree
+from noescape.anomaly.bundle import Bundle
+from noescape.anomaly.fit import fit, good_folder
+from noescape.anomaly.inspect import inspect
+from noescape.datasets import read_folder
+from noescape.imaging import png_bytes
+from noescape.records import DataError, Sample, UsageError
+
+
+@pytest.fixture(autouse=True)
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1750000000")
+    yield
+
+
+def fit_folder(good: Path, out: Path, name: str = "patchcore", **changes: Any) -> Path:
+    """A run on a plain folder of good images."""
+    return fit(room_maker.configured(good, out, name, **changes), data=good_folder(good))
+
+
+def where_only(old: bytes, new: bytes) -> set[str]:
+    """The keys in which two configurations differ."""
+    a, b = (yaml.safe_load(v) for v in (old, new))
+    parts = {k for k in a if a[k] != b[k] and not isinstance(a[k], dict)}
+    return parts | {k for p in a if isinstance(a[p], dict) for k in a[p] if a[p][k] != b[p][k]}
+
+
+@pytest.mark.parametrize("name", ["patchcore", "padim"])
+def test_a_fit_has_the_same_bytes_wherever_and_however_often(name: str, tmp_path: Path) -> None:
+    """One thread or three, the data here or there: all that differs are the paths and numbers that were given."""
+    root = room_maker.parts(tmp_path / "part")
+    moved = Path(shutil.copytree(root, tmp_path / "elsewhere" / "part"))
+    first = room_maker.fitted(root, tmp_path / "a", name)
+    others = [
+        room_maker.fitted(root, tmp_path / "b", name),
+        room_maker.fitted(root, tmp_path / "c", name, num_workers=3),
+        room_maker.fitted(moved, tmp_path / "d", name),
+    ]
+    given = ("config.yaml", "manifest.json")
+    want = room_maker.solid(tree(first), *given)
+    assert len(want) == 8, sorted(want)
+    for other in others:
+        got = room_maker.solid(tree(other), *given)
+        assert got.keys() == want.keys() and [k for k in want if want[k] != got[k]] == []
+        differs = where_only((first / "config.yaml").read_bytes(), (other / "config.yaml").read_bytes())
+        assert differs <= {"output_dir", "num_workers", "root"}
+
+
+def test_a_finished_run_is_returned_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = room_maker.parts(tmp_path / "part", train=3, good=1, blot=1)
+    run = room_maker.fitted(root, tmp_path)
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
+    monkeypatch.setattr("noescape.anomaly.fit._fit", lambda *_: pytest.fail("it worked again"))
+    assert room_maker.fitted(root, tmp_path) == run
+    assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"map_sigma": 3.0}, {"image_percentile": 90}, {"grid": 4}])
+def test_another_configuration_under_the_same_name_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    root = room_maker.parts(tmp_path / "part", train=3, good=0, blot=0)
+    run = room_maker.fitted(root, tmp_path)
+    before = tree(run)
+    with pytest.raises(UsageError, match="holds a run with another configuration or data: choose another --run-id"):
+        room_maker.fitted(root, tmp_path, **change)
+    assert tree(run) == before
+
+
+def test_other_good_images_under_the_same_name_are_refused(tmp_path: Path) -> None:
+    root = room_maker.parts(tmp_path / "part", train=3, good=0, blot=0)
+    room_maker.fitted(root, tmp_path)
+    put(root / "train" / "good" / "001.png", room_maker.part(77))
+    with pytest.raises(UsageError, match="another configuration or data"):
+        room_maker.fitted(root, tmp_path)
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    root = room_maker.parts(tmp_path / "part", train=3, good=0, blot=0)
+    mine = tmp_path / "patchcore" / "part" / "run" / "notes.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match="is no run of noescape"):
+        room_maker.fitted(root, tmp_path)
+    assert tree(mine.parent) == {"notes.txt": b"mine"}
+
+
+@pytest.mark.parametrize("run_id", ["../x", "a/b", "..", ".hidden", "", "a b", "x" * 101, "ü", "a\n"])
+def test_a_run_id_stays_one_plain_folder(run_id: str, tmp_path: Path) -> None:
+    root = room_maker.parts(tmp_path / "part", train=2, good=0, blot=0)
+    if run_id == "":
+        assert room_maker.fitted(root, tmp_path, run_id=run_id).name == "20250615T150640Z"  # none given: the time
+        return
+    with pytest.raises(UsageError, match="run id"):
+        room_maker.fitted(root, tmp_path, run_id=run_id)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["part"]
+
+
+@pytest.mark.parametrize("name", ["patchcore", "padim"])
+def test_two_good_images_are_enough_and_one_is_not(name: str, tmp_path: Path) -> None:
+    """With two there is nothing to hold out: the thresholds say that they come from the training images."""
+    for i in range(2):
+        with pytest.raises(DataError):
+            fit_folder(_some(tmp_path / "good", i), tmp_path / "runs", name)
+    run = fit_folder(_some(tmp_path / "good", 2), tmp_path / "runs", name)
+    limits = Bundle(run).thresholds
+    assert limits["source"] == "train" and limits["image_threshold_heldout"] is None and limits["n_good"] == 2
+
+
+def _some(folder: Path, count: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    for i in range(count):
+        put(folder / f"{i}.png", room_maker.part(i))
+    return folder
+
+
+def test_three_good_images_are_held_out(tmp_path: Path) -> None:
+    limits = Bundle(fit_folder(_some(tmp_path / "good", 3), tmp_path)).thresholds
+    assert limits["source"] == "heldout" and limits["image_threshold_heldout"] == limits["image_threshold"]
+
+
+def test_unreadable_good_images_cost_a_row_each(tmp_path: Path) -> None:
+    good = _some(tmp_path / "good", 5)
+    for case in hostile.refused(1):
+        (good / case.name).write_bytes(case.data)
+    run = fit_folder(good, tmp_path)
+    rows = room_maker.rows(run / "preds_train.jsonl")
+    bad = [r for r in rows if "error" in r]
+    assert len(rows) == len(read_folder(good)) and len(bad) == len(rows) - 5
+    assert all(r["error"]["code"] and r["error"]["reason"] for r in bad)
+    meta = Bundle(run).meta
+    assert (meta["good_images"], meta["unreadable_good_images"]) == (5, len(bad))
+    assert all(r["heldout_score"] is not None for r in rows if "error" not in r)
+
+
+def test_held_out_scores_are_higher_than_scores_of_what_was_learnt(tmp_path: Path) -> None:
+    """Why thresholds are held out: a training image is near to itself."""
+    run = fit_folder(_some(tmp_path / "good", 9), tmp_path, coreset_sampling_ratio=1.0)
+    rows = room_maker.rows(run / "preds_train.jsonl")
+    assert np.mean([r["heldout_score"] for r in rows]) > np.mean([r["pred_score"] for r in rows])
+    limits = Bundle(run).thresholds
+    assert limits["image_threshold_heldout"] > limits["image_threshold_train"]
+    train = fit_folder(tmp_path / "good", tmp_path / "t", coreset_sampling_ratio=1.0, source="train")
+    other = Bundle(train).thresholds
+    assert other["source"] == "train" and other["image_threshold"] == limits["image_threshold_train"]
+    assert other["image_threshold_heldout"] == limits["image_threshold_heldout"], "shown beside it all the same"
+
+
+@pytest.mark.parametrize("name", ["patchcore", "padim"])
+def test_good_images_that_are_all_the_same_do_no_harm(name: str, tmp_path: Path) -> None:
+    """No variance anywhere; the same image again is OK, another one is NG."""
+    good = tmp_path / "good"
+    for i in range(4):
+        put(good / f"{i}.png", room_maker.part(0))
+    run = fit_folder(good, tmp_path, name)
+    new = tmp_path / "new"
+    put(new / "a same.png", room_maker.part(0))
+    put(new / "b other.png", room_maker.defective(0)[0])
+    inspect(read_folder(new), new, run, tmp_path / "out")
+    assert [r["label"] for r in room_maker.rows(tmp_path / "out" / "preds.jsonl")] == ["OK", "NG"]
+
+
+SIZES = {"a column": (90, 1), "a row": (1, 90), "one pixel": (1, 1), "a strip": (3, 700), "odd": (37, 53)}
+
+
+@pytest.mark.parametrize("tile", [None, 32])
+@pytest.mark.parametrize("what", SIZES)
+def test_images_of_any_size_are_learnt(what: str, tile: int | None, tmp_path: Path) -> None:
+    for i in range(3):
+        put(tmp_path / "good" / f"{i}.png", room_maker.part(i, *SIZES[what]))
+    run = fit_folder(tmp_path / "good", tmp_path, tile=tile, overlap=8)
+    inspect(read_folder(tmp_path / "good"), tmp_path / "good", run, tmp_path / "out")
+    for row in room_maker.rows(tmp_path / "out" / "preds.jsonl"):
+        assert row["image_size"] == list(SIZES[what]) and row["flags"] == []
+
+
+def test_every_form_of_image_is_learnt(tmp_path: Path) -> None:
+    """Grey, colour, alpha, palette, 16 bits, rotated, in five formats: all in one folder."""
+    good, kinds = tmp_path / "good", [s for s in hostile.well_formed(1) if s.rgb.size < 10**5]
+    good.mkdir()
+    for s in kinds:
+        (good / s.name).write_bytes(s.data)
+    meta = Bundle(fit_folder(good, tmp_path)).meta
+    assert meta["good_images"] == len(read_folder(good)) > 60 and meta["training_appearance"]["bits"] == [8, 16]
+
+
+@pytest.mark.parametrize(("peak", "level"), [(900, 1023), (4000, 4095), (9000, 16383), (40000, 65535)])
+def test_a_camera_of_fewer_bits_is_recognised(peak: int, level: int, tmp_path: Path) -> None:
+    from PIL import Image
+
+    (tmp_path / "good").mkdir()
+    for i in range(3):
+        deep = (room_maker.part(i).astype(np.float64) / 255 * peak).astype(np.uint16)
+        deep[0, 0] = peak
+        Image.fromarray(deep).save(tmp_path / "good" / f"{i}.png")
+    assert Bundle(fit_folder(tmp_path / "good", tmp_path)).meta["white_level"] == level
+
+
+NAMES = [
+    "with space.png", "it's \"quoted\".png", "new\nline.png", "名前 صورة 🧲.png", "-rf.png", "=1+1.png", "a;b&c|d.png",
+    "%2e%2e.png", "x" * 246 + ".png", "CON.png", "{{7*7}}.png", "<script>.png", "\\back.png", "\t.png",
+]  # fmt: skip
+
+
+def test_hostile_names_are_learnt_and_inspected(tmp_path: Path) -> None:
+    good = tmp_path / "gut & 'böse' \n"
+    good.mkdir()
+    names = [os.fsencode(n) for n in NAMES] + [b"not \xff\xfe utf8.png"]
+    for i, name in enumerate(names):
+        Path(os.fsdecode(os.fsencode(good) + b"/" + name)).write_bytes(png_bytes(room_maker.part(i)))
+    run = fit_folder(good, tmp_path / "runs")
+    assert Bundle(run).meta["good_images"] == len(names)
+    out = tmp_path / "out"
+    inspect(read_folder(good), good, run, out)
+    rows = room_maker.rows(out / "preds.jsonl")
+    assert len(rows) == len(names) and not any("error" in r for r in rows)
+    for row in rows:
+        for key in ("mask_path", "overlay_path"):
+            assert (out / row[key]).is_file() and Path(row[key]).parent.name in ("masks", "overlays")
+    assert "not \\xff\\xfe utf8.png" in {r["image_path"] for r in rows}
+
+
+def test_a_region_of_interest_is_learnt_and_kept(tmp_path: Path) -> None:
+    """Only its patches are in the bank; it travels with the bundle, and its file is no longer needed."""
+    roi = np.zeros((32, 32), np.uint8)
+    roi[:, :16] = 255
+    put(tmp_path / "roi.png", roi)
+    good = _some(tmp_path / "good", 4)
+    run = fit_folder(good, tmp_path, roi=str(tmp_path / "roi.png"), coreset_sampling_ratio=1.0)
+    (tmp_path / "roi.png").unlink()
+    bundle = Bundle(run)
+    assert bundle.meta["learnt"]["bank"][0] == 4 * 32
+    np.testing.assert_array_equal(bundle.view.roi, roi)
+
+
+def test_a_region_of_interest_must_be_there_and_not_empty(tmp_path: Path) -> None:
+    good = _some(tmp_path / "good", 3)
+    with pytest.raises(UsageError, match="does not exist"):
+        fit_folder(good, tmp_path, roi=str(tmp_path / "none.png"))
+    put(tmp_path / "black.png", np.zeros((8, 8), np.uint8))
+    with pytest.raises(UsageError, match="the region of interest is empty"):
+        fit_folder(good, tmp_path, roi=str(tmp_path / "black.png"))
+
+
+@pytest.mark.parametrize("side", [50, 33])
+def test_an_image_size_that_does_not_fit_is_answered_with_one_that_does(side: int, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=rf"height {side} must be a multiple of 32 for efficientnet_lite0; .* (32|64)$"):
+        fit_folder(_some(tmp_path / "good", 3), tmp_path, image_size=[side, 64])
+
+
+def test_the_shipped_recipe_works_on_the_smallest_input(tmp_path: Path) -> None:
+    """Mirrored borders on maps of one or two patches."""
+    good = _some(tmp_path / "good", 3)
+    for side in (32, 64):
+        run = fit_folder(good, tmp_path, run_id=str(side), image_size=[side, side], border="reflect",
+                         layers=["blocks.2", "blocks.4", "blocks.5"], grid=16)  # fmt: skip
+        assert np.isfinite(Bundle(run).thresholds["image_threshold"])
+
+
+def test_padim_with_tiles_asks_for_images_of_one_size(tmp_path: Path) -> None:
+    good = _some(tmp_path / "good", 3)
+    put(good / "large.png", room_maker.part(9, 100, 100))
+    with pytest.raises(DataError, match="PaDiM (with tiles needs images of one size|learnt 64 positions)"):
+        fit_folder(good, tmp_path, "padim", tile=64, overlap=0)
+    assert fit_folder(good, tmp_path, tile=64, overlap=0).is_dir()
+
+
+def test_a_run_folder_holds_what_it_says(tmp_path: Path) -> None:
+    """The files that the documentation names, and nothing left of the work."""
+    run = room_maker.fitted(room_maker.parts(tmp_path / "part"), tmp_path)
+    assert sorted(tree(run)) == [
+        "config.yaml", "logs/events.jsonl", "manifest.json", "meta.json", "metrics.json", "preds_test.jsonl",
+        "preds_train.jsonl", "thresholds.json", "timing.json", "weights/embedding.bin", "weights/embedding.xml",
+        "weights/model.safetensors",
+    ]  # fmt: skip
+    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
+    assert metrics["n"]["good"] == 3 and metrics["image_auroc"] == 1.0, "the blots of these parts are easy"
+
+
+def test_groups_are_never_split_between_folds() -> None:
+    from noescape.anomaly.thresholds import fold_of
+
+    rng = np.random.default_rng(1)
+    groups = [f"panel {int(g)}" for g in rng.integers(0, 13, 200)]
+    samples = [
+        Sample(key=f"{i}.png", image=Path(f"{i}.png"), label=0, defect_type="good", group=g)
+        for i, g in enumerate(groups)
+    ]
+    for folds in (2, 3, 5):
+        fold = fold_of(samples, folds, seed=3)
+        homes = {g: {int(f) for f, other in zip(fold, groups, strict=True) if other == g} for g in set(groups)}
+        assert all(len(home) == 1 for home in homes.values())
+        counts = np.bincount(fold, minlength=folds)
+        assert counts.min() > 0.5 * len(samples) / folds
+        assert fold.tolist() == fold_of(samples, folds, seed=3).tolist()
+
+
+def test_images_without_groups_are_dealt_evenly() -> None:
+    from noescape.anomaly.thresholds import fold_of
+
+    samples = [Sample(key=f"{i}.png", image=Path("x"), label=0, defect_type="good") for i in range(23)]
+    assert sorted(np.bincount(fold_of(samples, 5, 42)).tolist()) == [4, 4, 5, 5, 5]
+    assert fold_of(samples, 5, 42).tolist() != fold_of(samples, 5, 43).tolist()
+
+
+def test_one_large_group_beside_one_image_is_not_held_out(tmp_path: Path) -> None:
+    """Learning from the single image alone would say nothing."""
+    from noescape.datasets import Dataset
+
+    good = _some(tmp_path / "good", 5)
+    samples = tuple(
+        Sample(key=s.key, image=s.image, label=0, defect_type="good", group="a" if i else "b")
+        for i, s in enumerate(read_folder(good))
+    )
+    data = Dataset(root=good, category="good", train=samples, test=(), uncertain=(), terms=None)
+    run = fit(room_maker.configured(good, tmp_path), data=data)
+    assert Bundle(run).thresholds["source"] == "train"
