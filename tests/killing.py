@@ -61,7 +61,7 @@ def _serve() -> None:
     import gc
     import importlib
 
-    import safetensors.numpy
+    import safetensors.numpy  # noqa: F401
     import torch  # noqa: F401
 
     import noescape.anomaly.evaluate

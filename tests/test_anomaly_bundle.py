@@ -74,7 +74,7 @@ def test_thresholds_edited_by_hand_are_refused_with_the_way_to_change_them(run: 
 
 def test_no_manifest_means_no_finished_run(run: Path) -> None:
     (run / "manifest.json").unlink()
-    with pytest.raises(BundleError, match="no finished run: manifest.json is missing"):
+    with pytest.raises(BundleError, match=r"no finished run: manifest\.json is missing"):
         Bundle(run)
 
 
@@ -82,7 +82,7 @@ def test_no_manifest_means_no_finished_run(run: Path) -> None:
 def test_a_manifest_that_lists_anything_else_is_refused(listed: str, run: Path) -> None:
     """Even where that file is there and its digest is right."""
     edit(run / "manifest.json", lambda m: m["files"].update({listed: "0" * 64}))
-    with pytest.raises(BundleError, match="must list exactly config.yaml"):
+    with pytest.raises(BundleError, match=r"must list exactly config\.yaml"):
         Bundle(run)
 
 
@@ -220,7 +220,7 @@ def test_a_pickle_bomb_among_cached_features_does_not_run(
     canary = tmp_path / "canary"
     config = room_maker.configured(made["patchcore"].parents[2] / "part", tmp_path / "runs")
     monkeypatch.setattr("noescape.anomaly.fit.learn", stopped)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         fit(config)
     monkeypatch.undo()
     cache = tmp_path / "runs" / "patchcore" / "part" / "run" / "cache" / "features"
@@ -233,12 +233,12 @@ def test_a_pickle_bomb_among_cached_features_does_not_run(
     assert (fit(config) / "manifest.json").is_file()
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Stands for a kill."""
 
 
 def stopped(*_: object) -> None:
-    raise Stopped
+    raise StoppedError
 
 
 def test_errors_of_bundles_are_errors_that_the_command_line_knows() -> None:

@@ -142,7 +142,9 @@ def left_half() -> Any:
 @pytest.mark.parametrize("tile", [None, 32])
 @pytest.mark.parametrize("share", [None, 0.05])
 @pytest.mark.parametrize("kind", ["patchcore", "padim"])
-def test_what_lies_outside_the_region_of_interest_never_counts(kind: str, share: float | None, tile: int | None) -> None:
+def test_what_lies_outside_the_region_of_interest_never_counts(
+    kind: str, share: float | None, tile: int | None
+) -> None:
     """A defect outside changes neither score nor map; the same one inside does; the map outside is 0."""
     d = detector(64, 64, kind=kind, roi=left_half(), score_share=share, tile=tile, overlap=0, sigma=1.0)
     rgb = grey(64, 64, 80)

@@ -148,6 +148,19 @@ def test_unreadable_good_images_cost_a_row_each(tmp_path: Path) -> None:
     assert all(r["heldout_score"] is not None for r in rows if "error" not in r)
 
 
+def test_the_good_image_that_looks_wrong_is_named(tmp_path: Path) -> None:
+    """Also where unreadable images stand before it in the list."""
+    good = _some(tmp_path / "good", 10)
+    put(good / "7.png", room_maker.defective(7)[0])
+    for name in ("0.png", "3.png"):
+        (good / name).write_bytes(b"")
+    run = fit_folder(good, tmp_path)
+    limits, rows = Bundle(run).thresholds, room_maker.rows(run / "preds_train.jsonl")
+    assert [one["image_path"] for one in limits["unusual_good"]] == ["7.png"]
+    worst = max((r for r in rows if "error" not in r), key=lambda r: r["heldout_score"])
+    assert worst["image_path"] == "7.png" and worst["heldout_score"] == limits["unusual_good"][0]["score"]
+
+
 def test_held_out_scores_are_higher_than_scores_of_what_was_learnt(tmp_path: Path) -> None:
     """Why thresholds are held out: a training image is near to itself."""
     run = fit_folder(_some(tmp_path / "good", 9), tmp_path, coreset_sampling_ratio=1.0)
@@ -248,6 +261,22 @@ def test_a_region_of_interest_is_learnt_and_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal(bundle.view.roi, roi)
 
 
+def test_nothing_outside_the_region_of_interest_is_seen(tmp_path: Path) -> None:
+    """Not even beside its edge, into which the network looks from within: the scores are the same to the last bit."""
+    roi = np.zeros((64, 64), np.uint8)
+    roi[:, :32] = 255
+    put(tmp_path / "roi.png", roi)
+    run = fit_folder(_some(tmp_path / "good", 4), tmp_path, roi=str(tmp_path / "roi.png"), layers=["blocks.4"])
+    detector = Bundle(run).detector()
+    plain = np.repeat(room_maker.part(9)[:, :, None], 3, 2)
+    scores = []
+    for x in (50, 34, 32, 20):
+        rgb = plain.copy()
+        rgb[20:32, x : x + 12] = 255
+        scores.append(detector.score(rgb)[0])
+    assert scores[:3] == [detector.score(plain)[0]] * 3 and scores[3] > scores[0]
+
+
 def test_a_region_of_interest_must_be_there_and_not_empty(tmp_path: Path) -> None:
     good = _some(tmp_path / "good", 3)
     with pytest.raises(UsageError, match="does not exist"):
@@ -259,7 +288,9 @@ def test_a_region_of_interest_must_be_there_and_not_empty(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("side", [50, 33])
 def test_an_image_size_that_does_not_fit_is_answered_with_one_that_does(side: int, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=rf"height {side} must be a multiple of 32 for efficientnet_lite0; .* (32|64)$"):
+    with pytest.raises(
+        UsageError, match=rf"height {side} must be a multiple of 32 for efficientnet_lite0; .* (32|64)$"
+    ):
         fit_folder(_some(tmp_path / "good", 3), tmp_path, image_size=[side, 64])
 
 
@@ -275,7 +306,7 @@ def test_the_shipped_recipe_works_on_the_smallest_input(tmp_path: Path) -> None:
 def test_padim_with_tiles_asks_for_images_of_one_size(tmp_path: Path) -> None:
     good = _some(tmp_path / "good", 3)
     put(good / "large.png", room_maker.part(9, 100, 100))
-    with pytest.raises(DataError, match="PaDiM (with tiles needs images of one size|learnt 64 positions)"):
+    with pytest.raises(DataError, match=r"PaDiM (with tiles needs images of one size|learnt 64 positions)"):
         fit_folder(good, tmp_path, "padim", tile=64, overlap=0)
     assert fit_folder(good, tmp_path, tile=64, overlap=0).is_dir()
 

@@ -107,8 +107,8 @@ def test_every_form_of_image_is_inspected(run: Path, tmp_path: Path) -> None:
         assert tuple(row["image_size"]) == shape
         mask = np.asarray(Image.open(tmp_path / "out" / row["mask_path"]))
         assert mask.shape == shape and mask.dtype == np.uint8 and set(np.unique(mask)) <= {0, 255}
-        overlay = Image.open(tmp_path / "out" / row["overlay_path"])
-        assert max(overlay.size) <= 1024
+        with Image.open(tmp_path / "out" / row["overlay_path"]) as overlay:
+            assert max(overlay.size) <= 1024
 
 
 def test_boxes_and_areas_are_those_of_the_mask(run: Path, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_the_list_of_ng_holds_what_a_person_must_look_at(run: Path, tmp_path: Pa
     """NG, flagged and unreadable, worst first; and no cell runs as a formula."""
     folder = images_of(tmp_path / "in", 2, 1)
     shutil.move(folder / "ng0.png", folder / "=cmd|' -C calc'!A0.png")
-    shutil.copy(folder / "=cmd|' -C calc'!A0.png", folder / "\t=1+1,\"x\"\n.png")
+    shutil.copy(folder / "=cmd|' -C calc'!A0.png", folder / '\t=1+1,"x"\n.png')
     (folder / "+torn.png").write_bytes((folder / "good0.png").read_bytes()[:200])
     put(folder / "@dark.png", room_maker.part(1) // 8)
     rows = look(folder, run, tmp_path / "out")
@@ -234,7 +234,7 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(run: Path, tmp_p
     folder, out = images_of(tmp_path / "in", 1, 1), tmp_path / "out"
     (out / "masks").mkdir(parents=True)
     (out / "masks" / "mine.png").write_bytes(b"mine")
-    with pytest.raises(UsageError, match="holds other files.*--overwrite"):
+    with pytest.raises(UsageError, match=r"holds other files.*--overwrite"):
         look(folder, run, out)
     assert tree(out) == {"masks/mine.png": b"mine"}
 
@@ -294,9 +294,7 @@ def test_a_torn_last_row_is_done_again(run: Path, tmp_path: Path) -> None:
         assert room_maker.solid(tree(out)) == want
 
 
-def test_a_finished_inspection_judges_nothing_again(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_finished_inspection_judges_nothing_again(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, out = images_of(tmp_path / "in", 2, 2), tmp_path / "out"
     look(folder, run, out)
     want = tree(out)
@@ -405,8 +403,6 @@ def test_without_overlays_and_report_only_rows_and_masks_are_written(run: Path, 
     assert all(r["overlay_path"] is None for r in room_maker.rows(tmp_path / "out" / "preds.jsonl"))
 
 
-def test_a_wrong_number_of_workers_is_wrong_use(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_wrong_number_of_workers_is_wrong_use(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(images_of(tmp_path / "in", 1, 0), run, tmp_path / "out", "--num-workers", "-1") == 2
     assert "number of workers" in capsys.readouterr().err

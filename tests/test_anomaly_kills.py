@@ -76,9 +76,7 @@ def check_kills(
     return killed
 
 
-def moments_of(
-    server: killing.Server, command: list[str], folder: Path, kills: int, seed: int
-) -> list[dict[str, Any]]:
+def moments_of(server: killing.Server, command: list[str], folder: Path, kills: int, seed: int) -> list[dict[str, Any]]:
     """Moments to kill at: half of them before a change of a file, half at a random time."""
     shutil.rmtree(folder, ignore_errors=True)
     whole = server.run(command, watch=folder)
@@ -159,7 +157,8 @@ def test_the_command_itself_is_killed(bundle: Path, tmp_path: Path) -> None:
                              "stderr": subprocess.DEVNULL}  # fmt: skip
     with subprocess.Popen(command, **quiet) as child:
         for _ in range(3000):
-            if (out / "preds.jsonl").is_file() and (out / "preds.jsonl").stat().st_size or child.poll() is not None:
+            begun = (out / "preds.jsonl").is_file() and (out / "preds.jsonl").stat().st_size
+            if begun or child.poll() is not None:
                 break
             time.sleep(0.01)
         child.send_signal(signal.SIGKILL)

@@ -6,13 +6,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-import net_maker
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+import net_maker
 from noescape.features.backbones import BACKBONES, backbone, checked_taps, load_net
 from noescape.features.embedding import EmbeddingSpec, PatchEmbedding, build_embedding
 from noescape.features.nets import mobilenet_v2, resnet, vit
@@ -33,8 +33,10 @@ def same_by_hand(x: Any, weight: Any, stride: int, mode: str) -> Any:
     total = max((out - 1) * stride + k - n, 0)
     before, after = total // 2, total - total // 2
     padded = np.pad(x, [(before, after)] * 2, mode="constant" if mode == "zeros" else mode)
-    rows = [[(padded[i * stride : i * stride + k, j * stride : j * stride + k] * weight).sum() for j in range(out)]
-            for i in range(out)]  # fmt: skip
+    rows = [
+        [(padded[i * stride : i * stride + k, j * stride : j * stride + k] * weight).sum() for j in range(out)]
+        for i in range(out)
+    ]
     return np.array(rows)
 
 
@@ -127,26 +129,41 @@ def networks() -> dict[str, Any]:
         ),
         "lite0 as shipped": lambda: build_embedding(
             EmbeddingSpec(
-                backbone="efficientnet_lite0", taps=("blocks.2", "blocks.4", "blocks.5"), image_size=(96, 96),
-                pool=1, grid=(16, 16), norm="root", border="reflect",
-            )  # fmt: skip
+                backbone="efficientnet_lite0",
+                taps=("blocks.2", "blocks.4", "blocks.5"),
+                image_size=(96, 96),
+                pool=1,
+                grid=(16, 16),
+                norm="root",
+                border="reflect",
+            )
         ),
         "resnet18": lambda: embedding_of(
             resnet.build("resnet18", net_maker.resnet_state("resnet18"), ("layer2", "layer3")),
-            "resnet18", ("layer2", "layer3"), (64, 64),
-        ),  # fmt: skip
+            "resnet18",
+            ("layer2", "layer3"),
+            (64, 64),
+        ),
         "wide_resnet50_2": lambda: embedding_of(
             resnet.build("wide_resnet50_2", net_maker.resnet_state("wide_resnet50_2"), ("layer1", "layer2")),
-            "wide_resnet50_2", ("layer1", "layer2"), (64, 64),
-        ),  # fmt: skip
+            "wide_resnet50_2",
+            ("layer1", "layer2"),
+            (64, 64),
+        ),
         "mobilenet_v2": lambda: embedding_of(
             mobilenet_v2.build("mobilenet_v2", net_maker.mobilenet_state(), ("blocks.2", "blocks.4")),
-            "mobilenet_v2", ("blocks.2", "blocks.4"), (64, 64), grid=(8, 8), norm="root",
-        ),  # fmt: skip
+            "mobilenet_v2",
+            ("blocks.2", "blocks.4"),
+            (64, 64),
+            grid=(8, 8),
+            norm="root",
+        ),
         "transformer": lambda: embedding_of(
             vit.build("dinov2_vits14", net_maker.vit_state(), ("blocks.0", "blocks.2"), (56, 42)),
-            "dinov2_vits14", ("blocks.0", "blocks.2"), (56, 42),
-        ),  # fmt: skip
+            "dinov2_vits14",
+            ("blocks.0", "blocks.2"),
+            (56, 42),
+        ),
     }
 
 
@@ -189,8 +206,12 @@ def test_root_norm_is_the_square_root_of_the_length() -> None:
     plain, root = (
         embedding_of(
             resnet.build("resnet18", net_maker.resnet_state("resnet18"), ("layer1",)),
-            "resnet18", ("layer1",), (64, 64), pool=1, norm=norm,
-        )  # fmt: skip
+            "resnet18",
+            ("layer1",),
+            (64, 64),
+            pool=1,
+            norm=norm,
+        )
         for norm in ("none", "root")
     )
     rgb = torch.from_numpy(picture(64, 64)[None])

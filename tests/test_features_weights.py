@@ -76,7 +76,7 @@ def test_the_bombs_are_real(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_what_is_no_weights_file_is_refused(content: bytes, suffix: str, tmp_path: Path) -> None:
     (tmp_path / f"w{suffix}").write_bytes(content)
-    with pytest.raises(BundleError, match="is not a plain weights file|holds no state dict"):
+    with pytest.raises(BundleError, match=r"is not a plain weights file|holds no state dict"):
         load_state(tmp_path / f"w{suffix}")
 
 

@@ -18,6 +18,7 @@ from noescape.records import Box, DataError
 
 Float = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
+OUTSIDE = np.uint8(127)  # grey level shown to the network outside the region of interest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +60,13 @@ class View:
         return tile_boxes(height, width, self.tile, self.overlap)
 
     def inputs(self, rgb: U8) -> list[U8]:
-        """The network inputs of a source image, one for each box."""
+        """The network inputs of a source image, one for each box; grey outside the region of interest.
+
+        Grey, because a network sees around each patch: a clamp beside the region would else be found inside it.
+        """
         boxes = self.boxes(*rgb.shape[:2])
+        if self.roi is not None:
+            rgb = np.where(self.source_roi(*rgb.shape[:2])[:, :, None], rgb, OUTSIDE)
         return [np.ascontiguousarray(resize_rgb(rgb[y0:y1, x0:x1], *self.image_size)) for x0, y0, x1, y1 in boxes]
 
     def kept_patches(self, height: int, width: int) -> npt.NDArray[np.bool_] | None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from noescape.anomaly.detector import Model, PadimScorer, PatchCoreScorer, View
+from noescape.anomaly.detector import OUTSIDE, Model, PadimScorer, PatchCoreScorer, View
 from noescape.anomaly.padim import Padim
 from noescape.anomaly.patchcore import PatchCore
 from noescape.imaging import blur_map, resize_map
@@ -57,6 +57,8 @@ class DetectorGraph(nn.Module):
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
         """Judge one image."""
+        if self.inside is not None:
+            rgb = torch.where(self.inside[None, :, :, None], rgb, torch.full_like(rgb, int(OUTSIDE)))
         features = self.embedding(rgb)
         patches, nearest = self.measure(features)
         if self.kept is not None:
