@@ -50,6 +50,9 @@ class OpenVinoEmbedder:
             reason = str(error).strip().splitlines()[-1].strip()[:200]
             raise BundleError(f"{model if isinstance(model, Path) else 'the graph'} cannot be run: {reason}") from None
         self._local = threading.local()
+        # The first inference of a process sets up state inside OpenVINO's Python binding; two threads that do so at
+        # once wait for each other for ever. So one image goes through here, before there are threads.
+        self(np.zeros(self._compiled.input(0).shape[1:], np.uint8))
 
     def __call__(self, rgb: npt.NDArray[np.uint8]) -> Float:
         """Embed one image; the result is the caller's own copy."""
