@@ -28,7 +28,7 @@ import torch
 
 from noescape.anomaly.config import InspectorConfig, load_config, parse_config
 from noescape.anomaly.detector import Model, View, judge_features
-from noescape.anomaly.embedder import torch_embedding
+from noescape.anomaly.embedder import torch_embedding, view_of
 from noescape.anomaly.features_cache import FeatureCache
 from noescape.anomaly.learn import learn
 from noescape.anomaly.progress import silent
@@ -82,17 +82,6 @@ def configure(job_config: str, model: dict[str, Any], precision: str) -> Inspect
     return parse_config(values | {"precision": precision, "device": "cpu"}, "job")
 
 
-def view_of(config: InspectorConfig, embedding: PatchEmbedding) -> View:
-    return View(
-        image_size=config.data.image_size,
-        grid=embedding.grid,
-        tile=None,
-        overlap=0,
-        sigma=config.model.map_sigma,
-        score_share=config.model.score_share,
-    )
-
-
 def spread(seconds: Any) -> dict[str, dict[str, float]]:
     rows = 1e3 * np.quantile(np.asarray(seconds), (0.5, 0, 0.95), axis=0).T
     return {clock: dict(zip(("median", "min", "p95"), row)) for clock, row in zip(("wall", "cpu"), rows)}
@@ -130,7 +119,7 @@ def run(job: Job) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
     embedding = torch_embedding(config)
-    view = view_of(config, embedding)
+    view = view_of(config, embedding.grid)
     embedder = OpenVinoEmbedder(convert_to_openvino(embedding, view.image_size), precision=config.precision)
     start = now_s()
     samples = [Sample(key=path, image=Path(path), label=0, defect_type="good") for path in job.train]
