@@ -38,9 +38,6 @@ class OpenVinoEmbedder:
 
         core = ov.Core()
         self.precision = cpu_precision(precision, core)
-        # OpenVINO makes its table of types at the first call that needs it, and takes Python's lock while doing so: two
-        # threads whose first images come at once would wait for each other for ever. Here there is one thread.
-        ov.Type.u8.to_dtype()
         settings = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "NUM_STREAMS": streams,
