@@ -58,7 +58,7 @@ def features(recipe: dict[str, Any], images: list[str]) -> Any:
     config = configure(PATCHCORE, recipe, "f32")
     embedding = torch_embedding(config)
     embedder = OpenVinoEmbedder(convert_to_openvino(embedding, config.data.image_size))
-    view = view_of(config, embedding)
+    view = view_of(config, embedding.grid)
     return np.concatenate([embed(view, embedder, read_picture(Path(path)).rgb) for path in images])
 
 

@@ -24,11 +24,14 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 def missing() -> list[str]:
     """What tests would use and is not installed on this machine; such tests are not collected."""
     modules = ("onnx", "onnxscript", "onnxruntime", "elpv_dataset", "tensorboard", "selenium", "sklearn", "scipy")
+    modules += ("s3fs", "moto", "flask", "flask_cors", "adlfs")
     out = [name for name in modules if importlib.util.find_spec(name) is None]
     if not any(shutil.which(name) for name in BROWSERS):
         out.append("chromium")
     if not shutil.which("chromedriver"):
         out.append("chromedriver")
+    if not shutil.which("azurite-blob"):
+        out.append("azurite")
     return out
 
 

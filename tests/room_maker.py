@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dataset_maker import put, texture
 from noescape.anomaly.config import InspectorConfig, parse_config
-from noescape.anomaly.fit import fit
+from noescape.anomaly.fit import fit, good_folder
 
 U8 = npt.NDArray[np.uint8]
 SIDE = 64
@@ -86,6 +86,18 @@ def configured(root: Path, out: Path, name: str = "patchcore", **changes: Any) -
 def fitted(root: Path, out: Path, name: str = "patchcore", **changes: Any) -> Path:
     """A finished run folder."""
     return fit(configured(root, out, name, **changes))
+
+
+def some(folder: Path, count: int) -> Path:
+    """A plain folder of good parts."""
+    for i in range(count):
+        put(folder / f"{i}.png", part(i))
+    return folder
+
+
+def fit_folder(good: Path, out: Path, name: str = "patchcore", **changes: Any) -> Path:
+    """A run on a plain folder of good images."""
+    return fit(configured(good, out, name, **changes), data=good_folder(good))
 
 
 def solid(tree: dict[str, bytes], *volatile: str) -> dict[str, bytes]:

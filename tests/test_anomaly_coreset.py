@@ -50,19 +50,43 @@ def test_the_same_rows_as_the_plain_loop(kind: str, n: int, d: int, count: int) 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_rows_over_several_blocks(kind: str) -> None:
-    """More rows than the front and than a block of the matrix product."""
-    x = rows(kind, coreset.CHUNK + 700, 24, seed=5)
-    assert len(x) > coreset.FRONT and len(x) > coreset.CHUNK
+    """More rows than the front, than a batch and than a block of the matrix product."""
+    x = rows(kind, coreset.BATCH + 700, 24, seed=5)
+    assert len(x) > max(coreset.FRONT, coreset.CHUNK, coreset.BATCH)
     assert greedy_coreset(x, 160, 17).tolist() == greedy_coreset_plain(x, 160, 17).tolist()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_rows_with_small_fronts(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many rounds of front and update: each is a chance to differ."""
-    monkeypatch.setattr(coreset, "FRONT", 8)
-    monkeypatch.setattr(coreset, "CHUNK", 50)
+@pytest.mark.parametrize(("front", "batch", "chunk", "centres"), [(8, 40, 50, 7), (1, 1, 1, 1), (30, 3, 16, 1000)])
+def test_the_same_rows_with_small_fronts(
+    kind: str, front: int, batch: int, chunk: int, centres: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many rounds of front and update, with rows that missed different centres: each is a chance to differ."""
+    for name, size in {"FRONT": front, "BATCH": batch, "CHUNK": chunk, "CENTRES": centres}.items():
+        monkeypatch.setattr(coreset, name, size)
     x = rows(kind, 333, 6, seed=8)
     assert greedy_coreset(x, 200).tolist() == greedy_coreset_plain(x, 200).tolist()
+    fast = greedy_coreset(x, 120, given=30)
+    assert fast.tolist() == greedy_coreset_plain(x, 120, given=30).tolist()
+
+
+def test_rows_near_a_centre_are_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tight cloud around the first centre: the centres outside are not compared with it."""
+    monkeypatch.setattr(coreset, "FRONT", 16)
+    monkeypatch.setattr(coreset, "BATCH", 64)
+    compared = 0
+    lower = coreset._Distances._lower
+
+    def counted(self: Any, at: Any, fresh: Any) -> None:
+        nonlocal compared
+        compared += len(at) * len(fresh)
+        lower(self, at, fresh)
+
+    monkeypatch.setattr(coreset._Distances, "_lower", counted)
+    x = rows("random", 5000, 8, seed=6)
+    x[:400] *= 50
+    assert greedy_coreset(x, 200, 4000).tolist() == greedy_coreset_plain(x, 200, 4000).tolist()
+    assert compared < 0.1 * len(x) * 200
 
 
 @settings(max_examples=60)

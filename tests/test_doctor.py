@@ -162,7 +162,7 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
         Check(group="runtimes", name="cuda", status="optional", detail="for --device cuda", fix="a GPU"),
         Check(group="weights", name="mobilenet_v2", status="broken", detail="al\x1btered\n", fix="pip install it"),
     ]
-    monkeypatch.setattr(doctor, "examine", lambda: rows)
+    monkeypatch.setattr(doctor, "examine", lambda *, demands: rows)
 
 
 @pytest.mark.parametrize(

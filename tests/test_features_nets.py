@@ -16,7 +16,7 @@ import net_maker
 from noescape.features.backbones import BACKBONES, backbone, checked_taps, load_net
 from noescape.features.embedding import EmbeddingSpec, PatchEmbedding, build_embedding
 from noescape.features.nets import mobilenet_v2, resnet, vit
-from noescape.features.nets.layers import SameConv, folded_conv
+from noescape.features.nets.layers import InvertedResidual, SameConv, folded_conv
 from noescape.features.runtime import OpenVinoEmbedder, TorchEmbedder, convert_to_openvino, save_openvino
 from noescape.records import BundleError, UsageError
 
@@ -63,6 +63,24 @@ def test_maps_too_small_to_be_mirrored_go_on_as_their_edge(n: int) -> None:
     conv = SameConv(1, 1, 5, 1, bias=False)
     conv.border = "reflect"
     assert conv(torch.full((1, 1, n, n), 2.0)).allclose(2 * conv.weight.sum() * torch.ones(1, 1, n, n), atol=1e-5)
+
+
+@pytest.mark.parametrize("border", ["zeros", "reflect"])
+@pytest.mark.parametrize("side", [4, 11, 64])
+@pytest.mark.parametrize(("k", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+def test_a_border_added_before_the_expansion_is_the_one_added_after(
+    k: int, stride: int, side: int, border: str
+) -> None:
+    """On maps large enough for the early way, too small for it, and never for zeros."""
+    torch.manual_seed(k)
+    depthwise = SameConv(12, 12, k, stride, groups=12)
+    depthwise.border = border
+    block = InvertedResidual(nn.Conv2d(3, 12, 1), depthwise, nn.Conv2d(12, 3, 1)).eval()
+    x = torch.randn(1, 3, side, side + 6)
+    assert block.expand is not None
+    with torch.inference_mode():
+        plain = block.project(depthwise(block.expand(x).clamp(0, 6)).clamp(0, 6)) + (x if stride == 1 else 0)
+        torch.testing.assert_close(block(x), plain, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("out", "into", "k", "groups"), [(8, 5, 1, 1), (6, 4, 3, 1), (7, 1, 3, 7), (7, 1, 5, 7)])

@@ -40,7 +40,8 @@ ALLOWED = {
 }
 HEAVY = {
     "numpy", "cv2", "PIL", "torch", "openvino", "faiss", "numba", "scipy", "sklearn", "onnx", "onnxruntime",
-    "onnxscript", "safetensors", "pydantic", "jinja2", "pandas", "pyarrow", "mitsuba", "pxr", "diffusers",
+    "onnxscript", "safetensors", "pydantic", "jinja2", "pandas", "pyarrow", "mitsuba", "pxr", "diffusers", "peft",
+    "transformers", "fsspec", "s3fs", "rich",
 }  # fmt: skip
 
 

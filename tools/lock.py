@@ -22,12 +22,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "constraints.txt"
-EXTRAS = ("demo", "onnx", "dev")
+EXTRAS = ("demo", "onnx", "s3", "dev")
 # torch is installed before and by version alone (a CPU build that is already there then counts); what it needs is here.
 TORCH_NEEDS = ("filelock", "fsspec", "jinja2", "mpmath", "networkx", "sympy", "typing-extensions")
 BUILD_NEEDS = ("setuptools>=77", "wheel")
 # pip-tools resolves for the system it runs on; these come in by markers on Windows only.
-WINDOWS_ONLY = ("cffi", "colorama", "pycparser")
+WINDOWS_ONLY = ("colorama",)
 HEAD = "# Versions and hashes of everything but torch; `make lock` writes this file, `make install` uses it.\n"
 
 

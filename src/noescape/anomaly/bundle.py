@@ -8,8 +8,8 @@ weights/embedding.xml .bin  the backbone as an OpenVINO graph: RGB bytes in, pat
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ import numpy.typing as npt
 
 from noescape.anomaly.config import InspectorConfig, parse_config
 from noescape.anomaly.detector import Detector, Model, PadimScorer, PatchCoreScorer, View
+from noescape.anomaly.fitting_together import last_line, refuse_misfits
 from noescape.anomaly.padim import Padim
 from noescape.anomaly.patchcore import PatchCore
 from noescape.anomaly.together import finish_replacing, replace_together
+from noescape.anomaly.unlike import REGION, Seen
 from noescape.features.runtime import Embedder, OpenVinoEmbedder
-from noescape.files import contained, dump_json, load_yaml, sha256_file, write_json
+from noescape.files import contained, dump_json, load_yaml, read_json_object, sha256_file, write_json
+from noescape.imaging import Picture
 from noescape.records import BundleError
 
 FORMAT = 1
@@ -58,21 +61,35 @@ class Bundle:
         return Detector(view=self.view, embedder=self.embedder(streams, precision, device), model=self.model)
 
     def embedder(self, streams: int, precision: str | None, device: str) -> Embedder:
-        """The stored graph on the CPU; on a GPU the same network in torch, from the weights the run was fitted with."""
+        """The stored graph on the CPU; on a GPU the same network in torch, from the weights the run was fitted with.
+
+        BundleError where the stored graph does not run, does not take the images of this bundle, or gives something
+        else than the model learnt.
+        """
         if device != "cpu":
             from noescape.anomaly.embedder import torch_embedder
 
             return torch_embedder(self.config, device)
-        wanted = precision or self.meta["precision"]
-        return OpenVinoEmbedder(self.folder / "weights" / "embedding.xml", precision=wanted, streams=streams)
+        graph, wanted = self.folder / "weights" / "embedding.xml", precision or self.meta["precision"]
+        try:
+            made = OpenVinoEmbedder(graph, precision=wanted, streams=streams)
+        except RuntimeError as error:
+            raise BundleError(f"{graph} cannot be run: {last_line(error)}") from None
+        refuse_misfits(self.folder, self.view, made, self.model)
+        return made
 
-    @property
+    def look(self, picture: Picture) -> Seen:
+        """What a picture looks like, measured as the training images of this bundle were."""
+        inside = self.meta["training_appearance"].get("of") == REGION
+        return Seen.of(picture, self.view if inside else None)
+
+    @cached_property
     def view(self) -> View:
         """How images are cut and sized."""
         roi = self.tensors.get("roi")
         return View.from_json(self.meta["view"], None if roi is None else roi.astype(np.uint8))
 
-    @property
+    @cached_property
     def model(self) -> Model:
         """What was learnt."""
         return scorer(self.meta["model"], self.tensors)
@@ -185,10 +202,4 @@ def _remedy(name: str) -> str:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(f"{path} cannot be read as JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise BundleError(f"{path}: expected an object, got {type(value).__name__}")
-    return value
+    return read_json_object(path, "what fit wrote", error=BundleError)

@@ -5,7 +5,6 @@ OUT/comparison_table.md  comparison_report.json  comparison_samples/<a>/ <b>/ si
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from noescape.anomaly.compare_samples import Side, draw_samples
 from noescape.anomaly.compare_table import markdown
 from noescape.anomaly.paired import Scored, per_type_differences, whole_differences
 from noescape.anomaly.progress import Tell, silent
-from noescape.files import contained, read_jsonl, safe_name, write_json, write_text
+from noescape.files import contained, read_json_object, read_jsonl, safe_name, write_json, write_text
 from noescape.records import DataError, PathEscapeError, UsageError
 
 TABLE, REPORT, SAMPLES = "comparison_table.md", "comparison_report.json", "comparison_samples"
@@ -80,7 +79,7 @@ def load_evaluated(run: Path) -> Evaluated:
     missing = [name for name in ("metrics.json", "preds_test.jsonl") if not (run / name).is_file()]
     if missing:
         raise UsageError(f"{run} has no {' and no '.join(missing)}: run `noescape evaluate --run-dir {run}` first")
-    metrics = _object(run / "metrics.json")
+    metrics = read_json_object(run / "metrics.json", "the figures that evaluate wrote")
     needed = (*IDENTITY, "data_digest", "evaluator_digest", "n", "at_threshold", "per_type")
     if absent := [name for name in needed if name not in metrics]:
         raise DataError(f"{run / 'metrics.json'} lacks {', '.join(absent)}: evaluate again")
@@ -155,9 +154,8 @@ def _conclusions(report: dict[str, Any], names: tuple[str, str]) -> list[str]:
 
 def _timing(run: Path) -> dict[str, float | None]:
     """Times where a fit and a predict left them; None where not."""
-    fit = _object(run / "timing.json") if (run / "timing.json").is_file() else {}
-    path = run / "predictions" / "timing.json"
-    inspected = _object(path) if path.is_file() else {}
+    places = (run / "timing.json", run / "predictions" / "timing.json")
+    fit, inspected = (read_json_object(path, "times") if path.is_file() else {} for path in places)
 
     def number(value: Any) -> float | None:
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -179,19 +177,10 @@ def _forget_samples(out: Path) -> None:
     if not (out / REPORT).is_file():
         return
     try:
-        listed = [str(path) for row in _object(out / REPORT)["samples"] for path in row["files"].values()]
+        earlier = read_json_object(out / REPORT, "an earlier comparison")
+        listed = [str(path) for row in earlier["samples"] for path in row["files"].values()]
         for name in listed:
             contained(out / SAMPLES, name).unlink(missing_ok=True)
     except (DataError, PathEscapeError, KeyError, TypeError, AttributeError, OSError):
         raise UsageError(f"{out / REPORT} is no report of a comparison: choose another --output-dir") from None
     (out / REPORT).unlink()
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read as JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{path}: expected an object, got {type(value).__name__}")
-    return value

@@ -14,11 +14,12 @@ from noescape.anomaly.bundle import Bundle
 from noescape.anomaly.compare_sheet import Cell, SheetRow, sheet_png
 from noescape.anomaly.paired import Scored
 from noescape.anomaly.progress import Tell
+from noescape.anomaly.run_data import tested_data
 from noescape.anomaly.verdict import Judge
-from noescape.datasets import data_digest, read_mvtec
+from noescape.datasets import data_digest
 from noescape.files import safe_name, write_bytes
 from noescape.imaging import png_bytes, read_picture
-from noescape.records import DataError, ImageError, Sample
+from noescape.records import DataError, ImageError, Sample, UsageError
 
 U8 = npt.NDArray[np.uint8]
 SEVERITIES = ("mild", "medium", "severe")
@@ -151,11 +152,9 @@ def _mask(sample: Sample, max_pixels: int) -> U8 | None:
 def _samples(bundle: Bundle, root: Path | None, metrics: dict[str, Any]) -> dict[str, Sample]:
     """The evaluated samples by key."""
     try:
-        dataset = read_mvtec(root or bundle.config.data.root, bundle.config.data.category)
-    except DataError as error:
-        raise DataError(
-            f"{error}\n(give the data with --data-root, or leave the pictures out with --no-samples)"
-        ) from None
+        dataset = tested_data(bundle, root)
+    except (DataError, UsageError) as error:
+        raise type(error)(f"{error}\n(or leave the pictures out with --no-samples)") from None
     samples = list(dataset.test)
     if str(metrics.get("uncertain", "")).startswith("counted"):
         samples += [replace(s, label=1, mask=None) for s in dataset.uncertain]

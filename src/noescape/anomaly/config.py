@@ -57,7 +57,8 @@ class ModelConfig(_Part):
 class DataConfig(_Part):
     """Which images. `root` and `category` name a folder in the MVTec AD layout; `image_size` (height, width) is the
     network input; `tile` (source pixels) cuts large images instead of shrinking them; `roi` is a mask image whose
-    non-zero pixels are inspected, the rest is ignored; `num_workers` threads decode and infer (0 = one per core);
+    non-zero pixels are inspected, the rest is ignored; `leave_out` are names of good images not to learn from;
+    `num_workers` threads decode and infer (0 = one per core);
     `white_level` is the raw value shown as white for 16-bit images (null = 1023, 4095, 16383 or 65535, by the
     largest value in the good images)."""
 
@@ -68,6 +69,7 @@ class DataConfig(_Part):
     tile: Annotated[int, Field(ge=32)] | None = None
     overlap: Annotated[int, Field(ge=0)] = 64
     roi: Path | None = None
+    leave_out: tuple[str, ...] = ()
     max_pixels: Annotated[int, Field(gt=0)] = 2**28
     white_level: Annotated[int, Field(ge=255, le=65535)] | None = None
 
@@ -106,7 +108,7 @@ class InspectorConfig(_Part):
     def identity(self) -> dict[str, Any]:
         """What is computed, as plain JSON; not where (paths, device, workers, run name)."""
         value = self.model_dump(mode="json", exclude={"output_dir", "run_id", "device", "tensorboard"})
-        for key in ("root", "num_workers", "roi"):
+        for key in ("root", "num_workers", "roi", "leave_out"):  # which images: their digest says it
             value["data"].pop(key)
         value["model"].pop("weights")
         return value

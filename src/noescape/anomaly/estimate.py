@@ -11,7 +11,8 @@ from noescape.anomaly.detector import embed
 from noescape.anomaly.embedder import embedding_spec, torch_embedding, view_of
 from noescape.anomaly.fit import run_folder
 from noescape.anomaly.parallel import worker_count
-from noescape.datasets import Dataset, read_mvtec
+from noescape.anomaly.run_data import learnt_data
+from noescape.datasets import Dataset
 from noescape.features.runtime import OpenVinoEmbedder, convert_to_openvino
 from noescape.imaging import read_picture
 from noescape.records import ImageError, WorkError
@@ -24,7 +25,7 @@ def estimate(config: InspectorConfig, data: Dataset | None = None) -> dict[str, 
 
     Writes nothing. WorkError if none of the sampled images can be read. Seconds are within about a factor of 2.
     """
-    dataset = data or read_mvtec(config.data.root, config.data.category)
+    dataset = learnt_data(config, data=data)
     run = run_folder(config, dataset.category)
     spec = embedding_spec(config)
     module = torch_embedding(config)

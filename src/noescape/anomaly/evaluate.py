@@ -13,10 +13,11 @@ import numpy.typing as npt
 from noescape.anomaly.bundle import Bundle
 from noescape.anomaly.parallel import ordered_map, worker_count
 from noescape.anomaly.progress import Tell, silent
-from noescape.datasets import Dataset, data_digest, read_mvtec
+from noescape.anomaly.run_data import tested_data
+from noescape.datasets import Dataset, data_digest
 from noescape.files import write_json, write_jsonl
 from noescape.imaging import label_regions, read_picture, resize_mask
-from noescape.metrics import PixelScores, evaluate_images, evaluator_digest, pixel_summary
+from noescape.metrics import PixelScores, evaluate_images, evaluator_digest, operating_point, pixel_summary, rate_fields
 from noescape.records import GOOD_TYPE, DataError, ImageError, Sample
 
 Float = npt.NDArray[np.float32]
@@ -32,9 +33,13 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score the test images of the run's data set (or of `root`) and write metrics.json and preds_test.jsonl."""
     bundle = Bundle(run)
-    dataset = read_mvtec(root or bundle.config.data.root, bundle.config.data.category)
     return evaluate_test(
-        run, dataset, tell=tell, include_uncertain=include_uncertain, precision=precision, bundle=bundle
+        run,
+        tested_data(bundle, root),
+        tell=tell,
+        include_uncertain=include_uncertain,
+        precision=precision,
+        bundle=bundle,
     )
 
 
@@ -55,7 +60,7 @@ def evaluate_test(
     if not samples:
         raise DataError(f"{dataset.root} has no test images (test/<type>/): there is nothing to evaluate")
     rows, pixels = _score(bundle, samples, tell, precision)
-    metrics = summary(rows, pixels, bundle.thresholds["image_threshold"])
+    metrics = summary(rows, pixels, bundle.thresholds)
     metrics |= {
         "model": bundle.meta["model"],
         "category": bundle.meta["category"],
@@ -70,8 +75,10 @@ def evaluate_test(
     return metrics
 
 
-def summary(rows: Sequence[dict[str, Any]], pixels: dict[str, PixelScores], threshold: float) -> dict[str, Any]:
-    """All figures of scored rows; `pixels` by defect type with the good images under "good"."""
+def summary(rows: Sequence[dict[str, Any]], pixels: dict[str, PixelScores], limits: dict[str, Any]) -> dict[str, Any]:
+    """All figures of scored rows; `pixels` by defect type with the good images under "good"; `limits` is the content
+    of thresholds.json. Where a few unusual good images decide the threshold, `without_unusual` counts these rows at
+    the one that the others give."""
     good = [r for r in rows if "error" not in r]
     if not good:
         raise DataError("none of the test images could be read")
@@ -79,8 +86,10 @@ def summary(rows: Sequence[dict[str, Any]], pixels: dict[str, PixelScores], thre
         np.array([r["gt_label"] for r in good]),
         np.array([r["pred_score"] for r in good]),
         [r["gt_type"] for r in good],
-        threshold,
+        limits["image_threshold"],
     )
+    if other := limits.get("without_unusual"):
+        out["without_unusual"] = _counted(good, other["image_threshold"])
     everything = PixelScores()
     for one in pixels.values():
         everything.merge(one)
@@ -93,6 +102,16 @@ def summary(rows: Sequence[dict[str, Any]], pixels: dict[str, PixelScores], thre
                 own.merge(pixels[part])
         figures |= {k: v for k, v in pixel_summary(own).items() if k != "n"} if name in pixels else _no_pixels()
     return {**whole, **out}
+
+
+def _counted(rows: Sequence[dict[str, Any]], threshold: float) -> dict[str, Any]:
+    labels, scores = (np.array([r[name] for r in rows]) for name in ("gt_label", "pred_score"))
+    at = operating_point(labels, scores, threshold)
+    return {
+        "threshold": threshold,
+        "false_alarm_rate": rate_fields(at.false_alarm_rate, "FP/(FP+TN)"),
+        "miss_rate": rate_fields(at.miss_rate, "FN/(TP+FN)"),
+    }
 
 
 def _no_pixels() -> dict[str, None]:

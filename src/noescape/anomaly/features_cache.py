@@ -30,6 +30,7 @@ from noescape.records import ImageError, Sample, WorkError
 
 Float = npt.NDArray[np.float32]
 CHUNK = 16
+FORMAT = 2  # of the rows; another one is as good as another identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ class FeatureCache:
     def __init__(self, folder: Path, identity: str) -> None:
         self.folder = folder
         self._chunk = CHUNK
-        marker = folder / "identity.json"
+        marker, identity = folder / "identity.json", f"{identity} format {FORMAT}"
         if folder.is_dir() and (not marker.is_file() or _read_json(marker) != identity):
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ class FeatureCache:
                 picture = read(sample.image)
             except ImageError as error:
                 return error
-            return embed(view, embedder, picture.rgb), Seen.of(picture)
+            return embed(view, embedder, picture.rgb), Seen.of(picture, view)
 
         for number in range(-(-len(samples) // self._chunk)):
             part = samples[number * self._chunk : (number + 1) * self._chunk]

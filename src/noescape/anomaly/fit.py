@@ -4,6 +4,7 @@ runs/<model>/<category>/<run_id>/
     cache/            features and held-out scores while fitting; removed at the end
     config.yaml meta.json thresholds.json manifest.json weights/    the bundle (see `bundle`)
     preds_train.jsonl preds_test.jsonl metrics.json                 scores and figures
+    unusual_good.txt  good images to look at, if there are any such
     logs/events.jsonl timing.json
 """
 
@@ -35,9 +36,11 @@ from noescape.anomaly.learn import gather, learn, score_good, score_heldout
 from noescape.anomaly.parallel import worker_count
 from noescape.anomaly.probe import make_probes
 from noescape.anomaly.progress import Tell, silent
+from noescape.anomaly.run_data import learnt_data
 from noescape.anomaly.thresholds import thresholds
-from noescape.anomaly.unlike import summarise
-from noescape.datasets import Dataset, data_digest, read_folder, read_mvtec
+from noescape.anomaly.unlike import REGION, WHOLE, summarise
+from noescape.anomaly.unusual_good import NAME, list_of_names
+from noescape.datasets import Dataset, data_digest, read_folder
 from noescape.features.embedding import EmbeddingSpec
 from noescape.features.runtime import (
     Embedder,
@@ -73,7 +76,7 @@ def fit(config: InspectorConfig, *, tell: Tell = silent, data: Dataset | None = 
     A finished run of the same configuration and data is returned as it is; an unfinished one goes on. `data`
     replaces what `config.data` names (the Python door). Raises UsageError where another run has that name.
     """
-    dataset = data or read_mvtec(config.data.root, config.data.category)
+    dataset = learnt_data(config, data=data)
     run = run_folder(config, dataset.category)
     device = resolve_device(config.device)
     weights = find_weights(config.model.backbone, config.model.weights)
@@ -189,7 +192,10 @@ def _fit(
     _save_tensors(run / "weights" / "model.safetensors", tensors)
     write_jsonl(run / "preds_train.jsonl", _train_rows(cache, samples, trained, heldout))
     learnt = [samples[i] for i in sorted(trained)]
-    write_json(run / "thresholds.json", thresholds(gather(trained), heldout, config.thresholds, learnt))
+    limits = thresholds(gather(trained), heldout, config.thresholds, learnt)
+    if limits["without_unusual"]:
+        write_text(run / NAME, list_of_names(limits["without_unusual"]["images"]))
+    write_json(run / "thresholds.json", limits)
     meta = {
         "format": FORMAT,
         "model": config.model.name,
@@ -205,8 +211,11 @@ def _fit(
         "unreadable_good_images": int((~readable).sum()),
         "patches": sum(image.rows for image in cache.images),
         "learnt": {name: list(array.shape) for name, array in tensors.items() if not name.startswith("probe")},
-        "training_appearance": summarise([image.seen for image in cache.images if image.seen is not None]),
+        "training_appearance": summarise(
+            [image.seen for image in cache.images if image.seen is not None], WHOLE if view.roi is None else REGION
+        ),
         "train_digest": digests["train"],
+        "plain_folder": dataset.plain,
         "backbone_weights_sha256": digests["weights"],
         "terms": dataset.terms,
         "versions": {name: metadata.version(name) for name in ("noescape", "numpy", "openvino", "torch")},
@@ -278,4 +287,4 @@ def good_folder(folder: Path) -> Dataset:
     if not samples:
         raise DataError(f"{folder}: no images (PNG, JPEG, BMP, TIFF or WebP) to learn from")
     name = safe_name(folder.resolve().name)
-    return Dataset(root=folder, category=name, train=samples, test=(), uncertain=(), terms=None)
+    return Dataset(root=folder, category=name, train=samples, test=(), uncertain=(), terms=None, plain=True)

@@ -5,7 +5,6 @@ OUT/preds.jsonl  report.json  report.html  ng.csv  timing.json  masks/  overlays
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections import Counter
@@ -22,12 +21,13 @@ from noescape.anomaly.detector import Detector
 from noescape.anomaly.evaluate import summary
 from noescape.anomaly.parallel import ordered_map, worker_count
 from noescape.anomaly.progress import Tell, silent
-from noescape.anomaly.unlike import Seen, drift, flags
+from noescape.anomaly.unlike import drift, flags
 from noescape.anomaly.verdict import Judge, error_row
 from noescape.datasets import data_digest
 from noescape.files import (
     JsonlAppender,
     clock_is_stopped,
+    read_json_object,
     read_jsonl,
     remove_parts,
     utc_stamp,
@@ -135,8 +135,8 @@ def _claim(out: Path, identity: dict[str, Any], overwrite: bool) -> None:
 
 def _read_identity(marker: Path) -> Any:
     try:
-        return json.loads(marker.read_text("utf-8"))
-    except (ValueError, RecursionError):
+        return read_json_object(marker, "an inspection")
+    except DataError:
         return None  # not ours, or damaged: another inspection
 
 
@@ -185,7 +185,7 @@ def _one(
         decoded = time.perf_counter()
         score, finished = detector.score(picture.rgb)
         inferred = time.perf_counter()
-        seen = Seen.of(picture)
+        seen = bundle.look(picture)
     except ImageError as error:
         return error_row(sample, error), (float("nan"),) * 3
     except DataError as error:  # this image does not suit the model
@@ -231,7 +231,7 @@ def _report(rows: list[dict[str, Any]], images: str, bundle: Bundle, image_root:
     known = [r for r in rows if r.get("gt_label") is not None]
     metrics = None
     if any(r["gt_label"] == 0 for r in known) and any(r["gt_label"] == 1 and "error" not in r for r in known):
-        metrics = summary(known, {}, bundle.thresholds["image_threshold"]) | _pixel_figures(bundle, images)
+        metrics = summary(known, {}, bundle.thresholds) | _pixel_figures(bundle, images)
     thresholds = dict(bundle.thresholds)
     looks = [Appearance(**r["appearance"]) for r in judged]
     return {
@@ -263,7 +263,7 @@ def _pixel_figures(bundle: Bundle, digest: str) -> dict[str, Any]:
     path = bundle.folder / "metrics.json"
     if not path.is_file():
         return {}
-    known = json.loads(path.read_text("utf-8"))
+    known = read_json_object(path, "the figures that evaluate wrote")
     if (known.get("data_digest"), known.get("evaluator_digest")) != (digest, evaluator_digest()):
         return {}
     return {name: known[name] for name in ("pixel_auroc", "pixel_ap", "pixel_aupro", "pixel_best_f1")}

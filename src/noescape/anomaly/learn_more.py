@@ -141,7 +141,7 @@ def merge_appearance(old: dict[str, Any], n_old: int, new: dict[str, Any], n_new
             "std": round(max(0.0, square - mean**2) ** 0.5, 4),
         }
     sizes = {k: [min(v[0], new["sizes"][k][0]), max(v[1], new["sizes"][k][1])] for k, v in old["sizes"].items()}
-    return {"sizes": sizes, "bits": sorted({*old["bits"], *new["bits"]}), "measures": measures}
+    return {**old, "sizes": sizes, "bits": sorted({*old["bits"], *new["bits"]}), "measures": measures}
 
 
 def _features(

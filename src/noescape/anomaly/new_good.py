@@ -53,7 +53,7 @@ def score_new_good(bundle: Bundle, samples: Sequence[Sample], tell: Tell) -> New
         try:
             picture = read(sample.image)
             score, finished = detector.score(picture.rgb)
-            return sha256_file(sample.image), score, sample_pixels(finished), Seen.of(picture)
+            return sha256_file(sample.image), score, sample_pixels(finished), bundle.look(picture)
         except ImageError as error:
             return error
         except OSError as error:

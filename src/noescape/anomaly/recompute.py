@@ -14,11 +14,12 @@ from noescape.anomaly.features_cache import FeatureCache
 from noescape.anomaly.learn import gather, score_good, score_heldout
 from noescape.anomaly.parallel import worker_count
 from noescape.anomaly.progress import Tell, silent
+from noescape.anomaly.run_data import learnt_data
 from noescape.anomaly.thresholds import thresholds
-from noescape.datasets import data_digest, read_mvtec
+from noescape.datasets import data_digest
 from noescape.files import dump_json
 from noescape.imaging import read_picture
-from noescape.records import DataError
+from noescape.records import DataError, UsageError
 
 
 def recompute_thresholds(
@@ -30,7 +31,12 @@ def recompute_thresholds(
     """
     bundle = Bundle(run)
     config = bundle.config
-    dataset = read_mvtec(root or config.data.root, config.data.category)
+    if bundle.meta.get("plain_folder"):
+        raise UsageError(
+            f"{run} learnt from a plain folder of good images (fit --good): for another rule fit again with "
+            "--threshold-source or --image-percentile, for other good images use `noescape tune`"
+        )
+    dataset = learnt_data(config, root)
     if data_digest(dataset.train) != bundle.meta["train_digest"]:
         raise DataError(
             f"{dataset.root}: the good images are not those that {run} learnt from; use `noescape tune` for new ones"

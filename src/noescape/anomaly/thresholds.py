@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from noescape.anomaly.config import ThresholdConfig
+from noescape.anomaly.unusual_good import unusual_good, without_unusual
 from noescape.records import Sample
 
 Float = npt.NDArray[np.float32]
@@ -56,7 +57,8 @@ def thresholds(
 
     `heldout` None (a single group or image): the train rule is all there is. `image_threshold` and `pixel_threshold`
     follow `source`; `map_scale` is the fixed range of overlays, from just under the pixel threshold (so that good
-    parts look calm) to well over it; `unusual_good` names the good images that a high percentile follows.
+    parts look calm) to well over it; `unusual_good` names the good images that a high percentile follows, and
+    `without_unusual` says what it would be without them, where that matters.
     """
     chosen = heldout if heldout is not None and config.source == "heldout" else train
     out: dict[str, Any] = {
@@ -75,19 +77,12 @@ def thresholds(
         "good_scores": [float(s) for s in np.sort(chosen.image)],
     }
     out["unusual_good"] = unusual_good(samples, heldout.image) if heldout is not None else []
+    out["without_unusual"] = (
+        without_unusual(samples, chosen.image, config.image_percentile) if chosen is heldout else None
+    )
     if config.review_band:
         out["review_band"] = [_percentile(chosen.image, p) for p in sorted(config.review_band)]
     return out
-
-
-def unusual_good(samples: Sequence[Sample], scores: npt.NDArray[np.float64]) -> list[dict[str, Any]]:
-    """The good images that score far above the rest, most unusual first: over the third quartile plus three times the
-    distance between the quartiles (Tukey's far-out rule). A high percentile follows them, so somebody should look."""
-    if len(scores) < 8:
-        return []
-    low, high = np.percentile(scores, (25, 75))
-    far = [i for i in np.argsort(-scores, kind="stable") if scores[i] > high + 3 * (high - low)]
-    return [{"image_path": samples[i].key, "group": samples[i].group, "score": float(scores[i])} for i in far]
 
 
 def map_scale(pixels: Float, percentile: float) -> list[float]:

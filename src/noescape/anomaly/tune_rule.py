@@ -59,6 +59,8 @@ def apply_rule(old: dict[str, Any], new: GoodScores | None, rule: Rule) -> dict[
         value = float(np.percentile(scores, rule.image_percentile))
         out |= {"image_threshold": value, "image_percentile": rule.image_percentile}
         done["image"] = f"{rule.image_percentile:g}th percentile of good scores"
+    if done["image"] != "unchanged":
+        out["without_unusual"] = None  # it was about the threshold that this one replaces
     _pixel(out, old, new, rule, done)
     _band(out, scores, rule, done)
     out["tuned"] = {**done, "old_scores_counted": len(old_scores) if rule.keep_old and new is not None else 0}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from noescape.anomaly.detector import View
 from noescape.imaging import Appearance, Picture, appearance
 
 # A measure is unusual when it lies outside the training range widened on both sides by this share of its width …
@@ -15,6 +16,8 @@ MARGIN = 0.5
 # … or by this much, whichever is more (grey levels; log units): a perfectly even training set has no width.
 LEAST = {"brightness": 8.0, "contrast": 5.0, "sharpness": 0.25}
 SIZE_MARGIN = 1.1
+# What was measured, as the bundle states it; a bundle that states nothing measured whole images.
+WHOLE, REGION = "whole image", "region of interest"
 WATCH, DRIFTED = 1.0, 2.0  # drift scores, in training standard deviations
 
 
@@ -28,14 +31,20 @@ class Seen:
     appearance: Appearance
 
     @classmethod
-    def of(cls, picture: Picture) -> Seen:
-        """Measure a picture."""
-        return cls(height=picture.height, width=picture.width, bits=picture.bits, appearance=appearance(picture.rgb))
+    def of(cls, picture: Picture, view: View | None) -> Seen:
+        """Measure a picture: size and depth of the whole, the rest inside the region of interest of `view`."""
+        height, width = picture.height, picture.width
+        inside = None if view is None or view.roi is None else view.source_roi(height, width)
+        return cls(height=height, width=width, bits=picture.bits, appearance=appearance(picture.rgb, inside))
 
 
-def summarise(seen: Sequence[Seen]) -> dict[str, Any]:
-    """The training images in a few numbers, as stored in the bundle: sizes, depths, range, mean and spread."""
+def summarise(seen: Sequence[Seen], of: str = WHOLE) -> dict[str, Any]:
+    """The training images in a few numbers, as stored in the bundle: sizes, depths, range, mean and spread.
+
+    `of` says what the measures were taken of (`WHOLE` or `REGION`); sizes and depths are those of whole images.
+    """
     out: dict[str, Any] = {
+        "of": of,
         "sizes": {
             "height": _extent([s.height for s in seen]),
             "width": _extent([s.width for s in seen]),

@@ -39,19 +39,20 @@ def run(args: argparse.Namespace) -> int:
 
     data = args.output_dir / "data"
     if not (data / "mono").is_dir():
-        result = import_elpv(data, cell_type="mono")
-        del result
+        import_elpv(data, cell_type="mono")
     dataset = read_mvtec(data, "mono")
+    left_out: tuple[str, ...] = ()
     if args.small:
-        dataset = _few(dataset)
-    print(f"data: {len(dataset.train)} good cells to learn from, {len(dataset.test)} cells of other modules to inspect")
+        dataset, left_out = _few(dataset)
+    learnt = len(dataset.train) - len(left_out)
+    print(f"data: {learnt} good cells to learn from, {len(dataset.test)} cells of other modules to inspect")
     print(f"terms: {dataset.terms}")
     runs = {}
     for model in ("patchcore",) if args.small else ("patchcore", "padim"):
         values = load_config(f"{model}_mvtec.yaml")
         config = values.model_copy(
             update={
-                "data": values.data.model_copy(update={"root": data, "category": "mono"}),
+                "data": values.data.model_copy(update={"root": data, "category": "mono", "leave_out": left_out}),
                 "output_dir": args.output_dir / "runs",
                 "run_id": "small" if args.small else "demo",
             }
@@ -60,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
         runs[model] = fit(config, tell=tell, data=dataset)
         out = args.output_dir / f"inspection-{model}{'-small' if args.small else ''}"
         report = inspect(dataset.test, dataset.root, runs[model], out, tell=tell)
-        print("\n".join([*metric_lines(report["metrics"]), *unusual_lines(report["thresholds"])]))
+        metrics = report["metrics"]
+        print("\n".join([*metric_lines(metrics), *unusual_lines(runs[model], metrics, dataset.root)]))
         print(f"report: {out / 'report.html'}")
     if len(runs) == 2:
         from noescape.anomaly.compare import compare
@@ -72,8 +74,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _few(dataset: Any) -> Any:
-    """Every k-th good image, and every k-th test image of each kind."""
+def _few(dataset: Any) -> tuple[Any, tuple[str, ...]]:
+    """The data set with every k-th test image of each kind, and the names of all but every k-th good image."""
     from dataclasses import replace
 
     def thin(samples: tuple[Any, ...], wanted: int) -> tuple[Any, ...]:
@@ -81,4 +83,5 @@ def _few(dataset: Any) -> Any:
 
     kinds = [tuple(s for s in dataset.test if s.label == label) for label in (0, 1)]
     test = sorted((s for kind in kinds for s in thin(kind, SMALL_TEST)), key=lambda s: s.key)
-    return replace(dataset, train=thin(dataset.train, SMALL_TRAIN), test=tuple(test))
+    learnt = set(thin(dataset.train, SMALL_TRAIN))
+    return replace(dataset, test=tuple(test)), tuple(s.key for s in dataset.train if s not in learnt)

@@ -11,6 +11,8 @@ in a process of its own. Nothing is fetched, nothing is changed.
 
   noescape doctor
   noescape doctor --require openvino --require bf16     exit with 1 unless these work
+  noescape doctor --require gpu --require shm=16Gi --require nvoptix --require disk=80Gi --require memory=32Gi
+                                                        the same for what a task needs of its machine, in a second
 """
 
 
@@ -23,7 +25,11 @@ def register(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument(
-        "--require", metavar="NAME", action="append", default=[], help="exit with 1 unless this is ok (repeatable)"
+        "--require",
+        metavar="NAME[=AMOUNT]",
+        action="append",
+        default=[],
+        help="exit with 1 unless this is ok (repeatable); shm, disk and memory take a size, gpu a number",
     )
     p.add_argument("--json", action="store_true", help="the checks as JSON")
     p.set_defaults(run=run)
@@ -38,12 +44,13 @@ def run(args: argparse.Namespace) -> int:
     from noescape.files import dump_json
 
     wanted = required(args.require)
-    checks = examine()
-    failed = [check for check in checks if check.name in wanted and check.status != "ok"]
+    checks = examine(demands=wanted)
+    names = {demand.name for demand in wanted}
+    failed = [check for check in checks if check.name in names and check.status != "ok"]
     if args.json:
         result = {
             "checks": [asdict(check) for check in checks],
-            "required": wanted,
+            "required": [demand.text for demand in wanted],
             "failed": [check.name for check in failed],
         }
         print(dump_json(result), end="")

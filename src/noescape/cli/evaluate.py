@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def register(commands: Any) -> None:
         "evaluate", help="figures on a test set", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument("--run-dir", type=Path, required=True)
-    p.add_argument("--data-root", type=Path, help="another place of the data set than when it was fitted")
+    p.add_argument("--data-root", type=Path, help="other place of the data set, or other test images")
     p.add_argument("--compute-thresholds", action="store_true", help="first compute thresholds.json again")
     p.add_argument("--threshold-source", choices=("heldout", "train"), help="with --compute-thresholds")
     p.add_argument("--include-uncertain", action="store_true", help="count test/uncertain as defective")
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate and print the figures."""
     from noescape.anomaly.evaluate import evaluate
     from noescape.anomaly.recompute import recompute_thresholds
-    from noescape.cli.figures import metric_lines
+    from noescape.cli.figures import metric_lines, unusual_lines
     from noescape.cli.progress import tell
     from noescape.files import dump_json
 
@@ -50,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(dump_json(metrics), end="")
     else:
-        print("\n".join(metric_lines(metrics)))
+        print("\n".join([*metric_lines(metrics), *unusual_lines(args.run_dir, metrics)]))
         print(f"figures: {args.run_dir / 'metrics.json'}   scores: {args.run_dir / 'preds_test.jsonl'}")
-        print(f"next: noescape predict --run-dir {args.run_dir}")
+        elsewhere = f" --data-root {shlex.quote(str(args.data_root))}" if args.data_root else ""
+        print(f"next: noescape predict --run-dir {shlex.quote(str(args.run_dir))}{elsewhere}")
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any
 
 
@@ -28,20 +30,52 @@ def metric_lines(metrics: dict[str, Any]) -> list[str]:
     return lines
 
 
-def unusual_lines(limits: dict[str, Any]) -> list[str]:
-    """What to say when good images far above the rest decide the threshold; nothing when there are none."""
-    unusual = [row for row in limits.get("unusual_good") or [] if row["score"] >= 0.8 * limits["image_threshold"]]
-    if not unusual:
+def unusual_lines(run: Path, metrics: dict[str, Any] | None = None, root: Path | None = None) -> list[str]:
+    """What to do where a few unusual good images decide the threshold of `run`; nothing where they do not.
+
+    `metrics` of images with truth say what that costs; `root` is the folder that names of good images start from, if
+    it is known.
+    """
+    from noescape.cli.data_text import printed
+    from noescape.files import read_json_object
+
+    limits = read_json_object(run / "thresholds.json", "thresholds")
+    other = limits.get("without_unusual")
+    if not other:
         return []
-    groups = {row["group"] for row in unusual}
-    where = f", all of group {groups.pop()}" if len(groups) == 1 and None not in groups and len(unusual) > 1 else ""
-    shown = ", ".join(f"{row['image_path']!r} ({row['score']:.1f})" for row in unusual[:3])
+    names, n, limit = other["images"], limits["n_good"], other["image_threshold"]
+    parts = [f"all {size} of {printed(group)}" for group, size in other["groups"].items()]
+    alone = len(names) - sum(other["groups"].values())
+    parts += [f"{alone} other{'s' if alone > 1 else ''}"] if parts and alone else []
+    place, where = shlex.quote(str(run)), shlex.quote(str(run / "unusual_good.txt"))
+    folder = ""
+    if read_json_object(run / "meta.json", "what fit wrote").get("plain_folder"):
+        folder = f"--good {shlex.quote(str(root)) if root else 'GOOD'} "
     return [
-        f"look at this: {len(unusual)} good image(s) score far above the rest when held out, and the threshold follows "
-        f"them{where}: {shown}{', …' if len(unusual) > 3 else ''}",
-        "  not good after all? remove them and fit again. good? the model needs more like them, or another threshold:",
-        "  noescape tune R --good NEW/ --target-false-alarm 1%",
+        f"WARNING: {len(names)} of {n} good images stand apart and hold the threshold up: defects pass under it",
+        f"  held out they score far above the rest: {', '.join([*parts, 'first ' + printed(names[0])])}",
+        f"  without them the same rule gives {limit:.4f} instead of {limits['image_threshold']:.4f}{_cost(metrics)}",
+        f"  look at them: {where} names them{f', in {root}' if root else ''}. Then, if they are",
+        "  - not as good parts should be: fit again without them (first delete the lines of those to keep)",
+        f"      noescape fit {folder}--config {shlex.quote(str(run / 'config.yaml'))} --run-id "
+        f"{shlex.quote(run.name + '-2')} --leave-out {where}",
+        "  - good: fit again with more like them; or have such parts stopped, too, for a person to look at",
+        f"      noescape tune {place} --image-threshold {limit:.4f}",
     ]
+
+
+def _cost(metrics: dict[str, Any] | None) -> str:
+    """What these images would have at the other threshold, as the second half of a sentence."""
+    then, now = (metrics or {}).get("without_unusual"), (metrics or {}).get("at_threshold")
+    if not then or not now:
+        return ""
+    (missed, defects, before), (stopped, good, until_now) = (
+        (then[name]["events"], then[name]["n"], now[name]["events"]) for name in ("miss_rate", "false_alarm_rate")
+    )
+    return (
+        f";\n  on these images that misses {missed} of {defects} defects instead of {before}, and stops {stopped} of "
+        f"{good} good parts instead of {until_now}"
+    )
 
 
 def rate_text(rate: dict[str, Any]) -> str:

@@ -32,6 +32,9 @@ def register(commands: Any) -> None:
     p.add_argument("--data-root", type=Path, help="folder that holds the category folder, or the category itself")
     p.add_argument("--category", help="name of the category folder under --data-root")
     p.add_argument("--good", type=Path, help="instead: a plain folder of good images, searched recursively")
+    p.add_argument(
+        "--leave-out", type=Path, metavar="LIST", help="text file: names of good images not to learn from, one a line"
+    )
     p.add_argument("--output-dir", type=Path, help="where runs go (default: runs/)")
     p.add_argument("--run-id", help="name of the run (default: the time)")
     p.add_argument("--device", help="auto, cpu or cuda")
@@ -62,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     """Fit and print what came out."""
     from noescape.anomaly.config import load_config, parse_config
     from noescape.anomaly.fit import fit, good_folder
+    from noescape.anomaly.unusual_good import read_names
     from noescape.cli.progress import tell
 
     values = load_config(args.config).model_dump()
@@ -81,15 +85,26 @@ def run(args: argparse.Namespace) -> int:
     if args.data_root:
         values["data"]["root"] = args.data_root
     if args.image_size:
-        values["data"]["image_size"] = tuple(args.image_size * 2)[:2]
+        values["data"]["image_size"] = _height_and_width(args.image_size)
     if args.threshold_source:
         values["thresholds"]["source"] = args.threshold_source
+    if args.leave_out:
+        values["data"]["leave_out"] = tuple(dict.fromkeys([*values["data"]["leave_out"], *read_names(args.leave_out)]))
     config = parse_config(values, "command line")
     data = good_folder(args.good) if args.good else None
     if args.dry_run:
         return _plan(config, data, args.json)
     folder = fit(config, tell=tell, data=data)
-    return _say(folder, args.json)
+    return _say(folder, args.json, args.good)
+
+
+def _height_and_width(given: list[int]) -> tuple[int, int]:
+    if len(given) > 2:
+        from noescape.records import UsageError
+
+        came = " ".join(map(str, given))
+        raise UsageError(f"--image-size {came}: expected one number (a square) or two (height width), got {len(given)}")
+    return given[0], given[-1]
 
 
 def _plan(config: Any, data: Any, as_json: bool) -> int:
@@ -104,15 +119,13 @@ def _plan(config: Any, data: Any, as_json: bool) -> int:
     return 0
 
 
-def _say(folder: Path, as_json: bool) -> int:
-    import json
-
+def _say(folder: Path, as_json: bool, good: Path | None) -> int:
     from noescape.cli.figures import metric_lines, unusual_lines
-    from noescape.files import dump_json
+    from noescape.files import dump_json, read_json_object
 
     metrics_file = folder / "metrics.json"
-    metrics = json.loads(metrics_file.read_text("utf-8")) if metrics_file.is_file() else None
-    limits = json.loads((folder / "thresholds.json").read_text("utf-8"))
+    metrics = read_json_object(metrics_file, "figures") if metrics_file.is_file() else None
+    limits = read_json_object(folder / "thresholds.json", "thresholds")
     limits.pop("good_scores")
     if as_json:
         print(dump_json({"run_dir": str(folder), "thresholds": limits, "metrics": metrics}), end="")
@@ -122,9 +135,9 @@ def _say(folder: Path, as_json: bool) -> int:
         f"image threshold {limits['image_threshold']:.4f}, pixel threshold {limits['pixel_threshold']:.4f} "
         f"({limits['source']} scores of {limits['n_good']} good images)"
     )
-    for line in unusual_lines(limits):
-        print(line)
     if metrics:
         print("\n".join(metric_lines(metrics)))
+    for line in unusual_lines(folder, metrics, good):
+        print(line)
     print(f"next: noescape inspect --input-dir IMAGES --model-dir {folder} --output-dir OUT")
     return 0

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 def inspect_and_say(samples: Any, root: Path, model: Path, out: Path, args: argparse.Namespace) -> int:
     """Run an inspection with the shared options and print its summary."""
     from noescape.anomaly.inspect import Options, inspect
-    from noescape.cli.figures import metric_lines
+    from noescape.cli.figures import metric_lines, unusual_lines
     from noescape.cli.progress import tell
     from noescape.features.runtime import resolve_device
     from noescape.files import dump_json
@@ -84,6 +84,8 @@ def inspect_and_say(samples: Any, root: Path, model: Path, out: Path, args: argp
             print(f"drift: {report['drift']['verdict']} ({report['drift']['score']:.2f} training standard deviations)")
         if report["metrics"]:
             print("\n".join(metric_lines(report["metrics"])))
+        for line in unusual_lines(model, report["metrics"]):
+            print(line)
         print(f"report: {out / 'report.html'}" if options.html else f"rows: {out / 'preds.jsonl'}")
         print(f"look at first: {out / 'ng.csv'}")
     return 1 if args.fail_on_ng and (report["num_ng"] or report["num_errors"]) else 0

@@ -12,7 +12,19 @@ from collections.abc import Sequence
 from noescape.records import NoescapeError
 
 # Order of the help page: from data to answer.
-GROUPS = ("demo", "data", "fit", "evaluate", "predict", "inspect", "compare", "tune", "export", "doctor")
+GROUPS = (
+    "demo",
+    "data",
+    "fit",
+    "evaluate",
+    "predict",
+    "inspect",
+    "compare",
+    "tune",
+    "export",
+    "flow",
+    "doctor",
+)
 
 DESCRIPTION = """\
 Automated optical inspection: learn from images of good parts, then say for each new part OK or NG,

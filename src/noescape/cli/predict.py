@@ -22,7 +22,7 @@ def register(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     p.add_argument("--run-dir", type=Path, required=True)
-    p.add_argument("--data-root", type=Path, help="another place of the data set than when it was fitted")
+    p.add_argument("--data-root", type=Path, help="other place of the data set, or other test images")
     add_options(p)
     p.set_defaults(run=run)
 
@@ -30,9 +30,8 @@ def register(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Predict the test set."""
     from noescape.anomaly.bundle import Bundle
+    from noescape.anomaly.run_data import tested_data
     from noescape.cli.inspect import inspect_and_say
-    from noescape.datasets import read_mvtec
 
-    config = Bundle(args.run_dir).config
-    dataset = read_mvtec(args.data_root or config.data.root, config.data.category)
+    dataset = tested_data(Bundle(args.run_dir), args.data_root)
     return inspect_and_say(dataset.test, dataset.root, args.run_dir, args.run_dir / "predictions", args)

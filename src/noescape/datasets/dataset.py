@@ -15,8 +15,8 @@ from noescape.records import Sample
 class Dataset:
     """One category. `train` holds good images only; `uncertain` is what nobody could label, kept out of figures.
 
-    `root` is the category's folder. Each tuple is sorted by `Sample.key`. `terms` are the licence terms of the
-    data, where an import wrote them down.
+    `root` is the category's folder; `plain` says that it is a folder of good images alone, in no layout. Each tuple
+    is sorted by `Sample.key`. `terms` are the licence terms of the data, where an import wrote them down.
     """
 
     root: Path
@@ -25,6 +25,7 @@ class Dataset:
     test: tuple[Sample, ...]
     uncertain: tuple[Sample, ...]
     terms: str | None
+    plain: bool = False
 
 
 def data_digest(samples: Iterable[Sample]) -> str:

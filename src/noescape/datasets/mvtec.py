@@ -9,18 +9,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from noescape.datasets.dataset import Dataset
 from noescape.datasets.folder import find_images, find_mask, label_of, printable
+from noescape.files import read_json_object
 from noescape.records import GOOD_TYPE, UNCERTAIN_TYPE, DataError, ImageError, Sample
 
 GROUPS_FILE = "groups.json"
 INFO_FILE = "dataset.json"
-MAX_SIDE_FILE_BYTES = 256 << 20
 MAX_LISTED = 20
 
 
@@ -41,14 +40,15 @@ class Layout:
     refused: tuple[ImageError, ...]
 
 
-def read_mvtec(root: Path, category: str | None = None) -> Dataset:
+def read_mvtec(root: Path, category: str | None = None, *, to_learn: bool = True) -> Dataset:
     """Read `<root>/<category>`, or `root` itself when it has `train/` or no category is named.
 
-    Defective images without a mask are allowed (`mask` None), also where others of their type have one. Raises
-    DataError that lists everything that is wrong at once: no training images, masks without image, links that lead
-    out of the folder, side files that are not what they should be. Nothing is decoded.
+    `to_learn` False asks for no training images, only for some to test: `root` may then have `test/` alone. Defective
+    images without a mask are allowed (`mask` None), also where others of their type have one. Raises DataError that
+    lists everything that is wrong at once: no training images, masks without image, links that lead out of the
+    folder, side files that are not what they should be. Nothing is decoded.
     """
-    layout = scan_mvtec(category_folder(root, category))
+    layout = scan_mvtec(category_folder(root, category), to_learn=to_learn)
     problems = [*layout.problems, *(str(row) for row in layout.refused)]
     if problems:
         more = [f"… and {len(problems) - MAX_LISTED} more"] if len(problems) > MAX_LISTED else []
@@ -66,8 +66,9 @@ def read_mvtec(root: Path, category: str | None = None) -> Dataset:
 
 
 def category_folder(root: Path, category: str | None) -> Path:
-    """The folder of `category` under `root`; `root` itself if it has `train/`. Without a category: the only one there
-    is, and `root` itself (whose reading then says what is missing) where there are none or several."""
+    """The folder of `category` under `root`; `root` itself if it has `train/` (or `test/`, and no folder of that
+    category). Without a category: the only one there is, and `root` itself (whose reading then says what is missing)
+    where there are none or several."""
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder in the MVTec AD layout, but there is no such folder")
     if (root / "train").is_dir():
@@ -76,6 +77,8 @@ def category_folder(root: Path, category: str | None) -> Path:
         only = categories(root)
         return root / only[0] if len(only) == 1 else root
     folder = root / category
+    if (root / "test").is_dir() and not folder.is_dir():
+        return root
     if not folder.is_dir() or not folder.resolve().is_relative_to(root.resolve()):
         names = ", ".join(categories(root)) or "none"
         raise DataError(f"{root}: no category {category!r} here; folders with train/ or test/: {names}")
@@ -94,20 +97,23 @@ def categories(root: Path) -> list[str]:
         raise DataError(f"{root}: cannot be listed ({error.strerror or error})") from None
 
 
-def scan_mvtec(root: Path) -> Layout:
-    """Everything in the category folder `root`, sorted by key, with all problems listed. Decodes nothing."""
+def scan_mvtec(root: Path, *, to_learn: bool = True) -> Layout:
+    """Everything in the category folder `root`, sorted by key, with all problems listed. Decodes nothing.
+
+    That there is nothing to learn from is a problem unless `to_learn` is False.
+    """
     problems: list[str] = []
     refused: list[ImageError] = []
     groups = _side_file(root / GROUPS_FILE, problems)
     info = _side_file(root / INFO_FILE, problems)
     samples: dict[str, list[Sample]] = {"train": [], "test": [], UNCERTAIN_TYPE: []}
-    if not (root / "train" / GOOD_TYPE).is_dir():
+    if to_learn and not (root / "train" / GOOD_TYPE).is_dir():
         problems.append(_no_training(root))
     for split in ("train", "test"):
         if (root / split).is_dir():
             for sample in _side(root, split, groups, refused, problems):
                 samples[UNCERTAIN_TYPE if sample.defect_type == UNCERTAIN_TYPE else split].append(sample)
-    if (root / "train" / GOOD_TYPE).is_dir() and not samples["train"]:
+    if to_learn and (root / "train" / GOOD_TYPE).is_dir() and not samples["train"]:
         problems.append(f"train/{GOOD_TYPE}/ holds no image (PNG, JPEG, BMP, TIFF or WebP)")
     problems.extend(_orphan_masks(root))
     return Layout(
@@ -175,12 +181,7 @@ def _side_file(path: Path, problems: list[str]) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        if path.stat().st_size > MAX_SIDE_FILE_BYTES:
-            raise ValueError(f"larger than {MAX_SIDE_FILE_BYTES} bytes")
-        value = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(value, dict):
-            raise ValueError(f"expected a JSON object, got {type(value).__name__}")
-    except (OSError, ValueError, RecursionError) as error:
-        problems.append(f"{path.name}: {error}")
+        return read_json_object(path, "names and their values")
+    except DataError as error:
+        problems.append(str(error))
         return {}
-    return value

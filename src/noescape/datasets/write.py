@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections import Counter
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from noescape.datasets.folder import printable
 from noescape.datasets.mvtec import GROUPS_FILE, INFO_FILE
-from noescape.files import contained, dump_json, dump_row, safe_name, write_csv
+from noescape.files import contained, dump_json, dump_row, read_json_object, safe_name, write_csv
 from noescape.imaging import png_bytes, read_picture
 from noescape.records import GOOD_TYPE, DataError, ImageError, UsageError
 
@@ -238,11 +237,11 @@ def _plan_digest(placements: Sequence[Placement], names: Sequence[str], info: Ma
 
 def _already_there(target: Path, category: str, plan: str) -> ImportResult:
     try:
-        info = json.loads((target / INFO_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        info = read_json_object(target / INFO_FILE, "an earlier import")
+    except DataError:
         info = {}
-    if not isinstance(info, dict) or info.get("plan_sha256") != plan:
-        what = "another import" if isinstance(info, dict) and info.get("plan_sha256") else "something else"
+    if info.get("plan_sha256") != plan:
+        what = "another import" if info.get("plan_sha256") else "something else"
         raise DataError(f"{target}: {what} is there already; choose another OUT, or remove that folder first")
     return ImportResult(
         out=target,

@@ -5,21 +5,20 @@ What may abort a process (native libraries on the wrong CPU) is tried in a proce
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 
+from noescape.features.demands import Demand, parse_demands
 from noescape.features.machine import machine_checks
 from noescape.features.weights import WHEELS
 from noescape.files import sha256_file
-from noescape.records import UsageError
 
 PROBE_TIMEOUT_S = 30.0
 DEFAULT_BACKBONE = "efficientnet_lite0"
@@ -52,7 +51,9 @@ class Probe:
 def probes() -> tuple[Probe, ...]:
     """What is tried in processes of their own."""
     formats = ("png", "jpeg", "bmp", "tiff", "webp")
+    driver = "a GPU, its driver, and in a container the leave to use it (docker run --gpus all)"
     return (
+        Probe(name="gpu", group="machine", checks=("gpu",), modules=(), install=driver),
         Probe(name="torch", group="runtimes", checks=("torch", "cuda"), modules=("torch",), install=_pip("torch")),
         Probe(
             name="openvino",
@@ -86,34 +87,41 @@ EXTRAS = (
 )
 
 
+# Of the machine: what tasks demand before they start. All of them take well under a second.
+QUICK = ("python", "cpu", "memory", "disk", "shm", "nvoptix", "gpu")
+
+
 def check_names() -> list[str]:
     """Every name that a check can have, in the order of the result."""
     tried = {check: probe.group for probe in probes() for check in probe.checks}
     runtimes = [name for name, group in tried.items() if group == "runtimes"]
     images = [name for name, group in tried.items() if group == "images"]
     folders = ["temp", "config"]
-    return ["python", "cpu", "memory", "disk", *runtimes, *WHEELS, *images, *(e[0] for e in EXTRAS), *folders]
+    return [*QUICK, *runtimes, *WHEELS, *images, *(e[0] for e in EXTRAS), *folders]
 
 
-def required(wanted: Sequence[str]) -> list[str]:
-    """`wanted` if all are names of checks; UsageError with the nearest names otherwise."""
-    names = check_names()
-    for name in wanted:
-        if name not in names:
-            near = difflib.get_close_matches(name.casefold(), names, 3, 0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
-            raise UsageError(f"--require {name!r}: there is no such check; {hint}")
-    return list(wanted)
+def required(wanted: Sequence[str]) -> list[Demand]:
+    """What `wanted` (`NAME` or `NAME=AMOUNT` each) demands; UsageError with the nearest names otherwise."""
+    return parse_demands(wanted, check_names())
 
 
-def examine(timeout_s: float = PROBE_TIMEOUT_S) -> list[Check]:
-    """Run every check; about 2 s. A probe that takes longer than `timeout_s` counts as broken."""
-    found = [Check(**row) for row in machine_checks()] + weight_checks() + extra_checks()
+def examine(timeout_s: float = PROBE_TIMEOUT_S, *, demands: Sequence[Demand] = ()) -> list[Check]:
+    """Run every check, against the amounts of `demands`; about 2 s.
+
+    If all that is demanded is quick, only the quick ones run. A probe that takes over `timeout_s` counts as broken.
+    """
+    least: dict[str, int] = {}
+    for demand in demands:
+        if demand.least is not None:
+            least[demand.name] = max(demand.least, least.get(demand.name, 0))
+    quick = bool(demands) and all(demand.name in QUICK for demand in demands)
+    found = [Check(**row) for row in machine_checks(least)] + ([] if quick else weight_checks() + extra_checks())
+    chosen = [probe for probe in probes() if not quick or set(probe.checks) & set(QUICK)]
     with ThreadPoolExecutor() as pool:
-        for rows in pool.map(lambda probe: try_probe(probe, timeout_s), probes()):
+        for rows in pool.map(lambda probe: try_probe(probe, timeout_s, least), chosen):
             found += rows
     order = {name: at for at, name in enumerate(check_names())}
-    return sorted(found, key=lambda check: order[check.name])
+    return sorted((check for check in found if not quick or check.name in QUICK), key=lambda check: order[check.name])
 
 
 def weight_checks() -> list[Check]:
@@ -143,8 +151,11 @@ def extra_checks() -> list[Check]:
     return out
 
 
-def try_probe(probe: Probe, timeout_s: float) -> list[Check]:
-    """The checks of one probe, from a process of its own; whatever happens to it becomes a row."""
+def try_probe(probe: Probe, timeout_s: float, least: Mapping[str, int] | None = None) -> list[Check]:
+    """The checks of one probe, from a process of its own; whatever happens to it becomes a row.
+
+    A probe whose name is in `least` is told the amount.
+    """
     absent = [module for module in probe.modules if not _installed(module)]
     if absent:
         status = "optional" if probe.optional_for else "missing"
@@ -152,6 +163,7 @@ def try_probe(probe: Probe, timeout_s: float) -> list[Check]:
         return _all(probe, status, f"{purpose}not installed: {', '.join(absent)}")
     # -P: a file torch.py in the current folder is not what `noescape` would import.
     command = [sys.executable, "-P", "-m", "noescape.features.probes", probe.name]
+    command += [str(least[probe.name])] if least and probe.name in least else []
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:

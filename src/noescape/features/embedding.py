@@ -89,7 +89,8 @@ class PatchEmbedding(nn.Module):
             if tuple(f.shape[-2:]) != self.grid:
                 f = _to_grid(f, self.grid)
             maps.append(f)
-        return torch.cat(maps, 1)[0].flatten(1).transpose(0, 1).contiguous()
+        # Channels last before flattening: the order in which CPU runtimes have them, so nothing is copied.
+        return torch.cat(maps, 1).permute(0, 2, 3, 1).flatten(0, 2).contiguous()
 
 
 def build_embedding(spec: EmbeddingSpec, weights: Path | None = None) -> PatchEmbedding:

@@ -1,4 +1,7 @@
-"""The machine itself: Python, processor, memory, disk, and the folders that are written to without being named."""
+"""The machine itself: Python, processor, memory, disk, and the folders that are written to without being named.
+
+Also what tasks on a GPU find missing only when it is late: room in /dev/shm, and the ray tracing part of the driver.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,16 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+
+from noescape.features.demands import show_bytes
 
 LEAST_MEMORY_GB = 1.5  # fitting stays under 1.2 GB
 LEAST_DISK_GB = 1.0
+LEAST_SHM = 16 << 30  # what renderers and trainers on GPUs share between processes; containers start with 64Mi
+SHM = Path("/dev/shm")  # noqa: S108 - measured, not written to
+NVOPTIX = Path("/usr/share/nvidia/nvoptix.bin")  # weights of the driver's denoiser; ray tracing hangs without it
 # As /proc/cpuinfo spells them, with the names that OpenVINO's users know.
 CPU_FLAGS = {
     "avx2": "AVX2",
@@ -23,9 +32,14 @@ CPU_FLAGS = {
 Row = dict[str, str]
 
 
-def machine_checks() -> list[Row]:
-    """Rows python, cpu, memory, disk (group machine), temp, config (group folders)."""
-    return [_python(), _cpu(), _memory(), _disk(), _temp(), _config()]
+def machine_checks(least: Mapping[str, int] | None = None) -> list[Row]:
+    """Rows python, cpu, memory, disk, shm, nvoptix (group machine), temp, config (group folders).
+
+    `least` in bytes: memory that must be usable, disk that must be free here, size that /dev/shm must have.
+    """
+    want = least or {}
+    memory, disk, shm = _memory(want.get("memory")), _disk(want.get("disk")), _shm(want.get("shm"))
+    return [_python(), _cpu(), memory, disk, shm, _nvoptix(), _temp(), _config()]
 
 
 def cpu_flags(cpuinfo: str) -> list[str]:
@@ -76,38 +90,61 @@ def _cpu() -> Row:
     )
 
 
-def _memory() -> Row:
+def _memory(least: int | None) -> Row:
     values = {}
     for line in _read(Path("/proc/meminfo")).splitlines():
         key, _, value = line.partition(":")
         values[key] = int(value.split()[0]) / 2**20 if value.split() else 0.0
     total, free = values.get("MemTotal"), values.get("MemAvailable")
-    limit = _read(Path("/sys/fs/cgroup/memory.max")).strip()
-    if limit.isdigit() and total is not None and free is not None:
-        total, free = min(total, int(limit) / 2**30), min(free, int(limit) / 2**30)
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # of the container: cgroup v2, v1
+        limit = _read(Path("/sys/fs/cgroup") / name).strip()
+        if limit.isdigit() and total is not None and free is not None:
+            total, free = min(total, int(limit) / 2**30), min(free, int(limit) / 2**30)
     if total is None or free is None:
-        return _row("machine", "memory", "", "unknown on this system")
-    return _row(
-        "machine",
-        "memory",
-        "missing" if free < LEAST_MEMORY_GB else "",
-        f"{free:.1f} of {total:.1f} GB free",
-        f"fitting takes up to 1.2 GB: free {LEAST_MEMORY_GB} GB",
-    )
+        return _row("machine", "memory", "missing" if least else "", "unknown on this system", "use Linux")
+    fix = f"fitting takes up to 1.2 GB: free {LEAST_MEMORY_GB} GB"
+    short = free < LEAST_MEMORY_GB
+    if least is not None and total < least / 2**30:
+        short, fix = True, f"{show_bytes(least)} are required: a larger machine, or more memory for this container"
+    return _row("machine", "memory", "missing" if short else "", f"{free:.1f} of {total:.1f} GB free", fix)
 
 
-def _disk() -> Row:
+def _disk(least: int | None) -> Row:
     try:
-        free = shutil.disk_usage(Path.cwd()).free / 1e9
+        free = shutil.disk_usage(Path.cwd()).free
     except OSError as error:
         return _row("machine", "disk", "broken", f"the current folder cannot be measured ({error})", "change folder")
-    return _row(
-        "machine",
-        "disk",
-        "missing" if free < LEAST_DISK_GB else "",
-        f"{free:.1f} GB free here",
-        f"free {LEAST_DISK_GB} GB: features are kept on disk while fitting",
-    )
+    fix = f"free {LEAST_DISK_GB} GB: features are kept on disk while fitting"
+    short = free < LEAST_DISK_GB * 1e9
+    if least is not None and free < least:
+        short, fix = True, f"{show_bytes(least)} are required: free more, or start in a folder on a larger disk"
+    return _row("machine", "disk", "missing" if short else "", f"{free / 1e9:.1f} GB free here", fix)
+
+
+def _shm(least: int | None) -> Row:
+    """Its size counts: what is taken now, other tasks give back."""
+    wanted = show_bytes(least or LEAST_SHM)
+    fix = f"docker run --shm-size={wanted.lower().rstrip('i')}; on a cluster an emptyDir in memory over it, {wanted}"
+    fault = "missing" if least is not None else "optional"
+    try:
+        found = shutil.disk_usage(SHM)
+    except OSError:
+        return _row("machine", "shm", fault, f"for tasks on GPUs ({wanted}); there is no {SHM}", fix)
+    said = f"{SHM} has {show_bytes(found.total)}, {show_bytes(found.free)} free"
+    if found.total >= (least or LEAST_SHM):
+        return _row("machine", "shm", "", said)
+    return _row("machine", "shm", fault, f"for tasks on GPUs ({wanted}); {said}", fix)
+
+
+def _nvoptix() -> Row:
+    fix = "mount it from the host, or install the whole driver there (on a cluster: the pod template does it)"
+    try:
+        size = NVOPTIX.stat().st_size if NVOPTIX.is_file() else None
+    except OSError:
+        size = None
+    if size is None:
+        return _row("machine", "nvoptix", "optional", f"for ray tracing on GPUs; {NVOPTIX} is not here", fix)
+    return _row("machine", "nvoptix", "" if size else "broken", f"{NVOPTIX}, {show_bytes(size)}", fix)
 
 
 def _temp() -> Row:

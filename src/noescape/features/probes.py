@@ -1,6 +1,7 @@
 """Tiny jobs with known answers, one kind for each native library: `python -m noescape.features.probes NAME`.
 
-Runs in a process of its own (see `doctor`) and prints its rows as one line of JSON, the last line.
+Runs in a process of its own (see `doctor`) and prints its rows as one line of JSON, the last line. A second word is
+the amount that is demanded.
 """
 
 from __future__ import annotations
@@ -8,15 +9,43 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 Row = dict[str, str]
 
 
-def main(name: str) -> None:
+def main(name: str, *amount: str) -> None:
     """Run one probe. An exception leaves as a traceback, which the doctor reads."""
-    print(json.dumps(PROBES[name]()))
+    print(json.dumps(PROBES[name](*map(int, amount))))
+
+
+def probe_gpu(least: int | None = None) -> list[Row]:
+    """The GPUs that the driver gives this process, asked of the driver itself: needs no torch."""
+    import ctypes
+
+    name, need = "gpu", f"at least {least} required" if least else "for tasks on GPUs"
+    fault, fix = "missing" if least else "optional", "a GPU, its driver, and in a container the leave to use it"
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return [_row(name, fault, f"{need}; no NVIDIA driver is here (libcuda.so.1)", f"{fix} (docker run --gpus all)")]
+    count = ctypes.c_int(0)
+    code = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count))
+    if code not in (0, 100):  # 100: a driver, and no GPU for this process
+        return [_row(name, "broken", f"the driver answers with error {code}", "see `nvidia-smi`; restart or update it")]
+    found: dict[str, int] = {}
+    for at in range(count.value):
+        device, text, size = ctypes.c_int(), ctypes.create_string_buffer(256), ctypes.c_size_t()
+        if not cuda.cuDeviceGet(ctypes.byref(device), at) and not cuda.cuDeviceGetName(text, 256, device):
+            cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device)
+            label = f"{text.value.decode('utf-8', 'replace')} ({size.value / 2**30:.0f} GB)"
+            found[label] = found.get(label, 0) + 1
+    said = ", ".join(f"{number} x {label}" for label, number in found.items()) or "the driver gives this process none"
+    if sum(found.values()) >= (least or 1):
+        return [_row(name, "ok", said)]
+    return [_row(name, fault, f"{need}; {said}", f"{fix}; see CUDA_VISIBLE_DEVICES")]
 
 
 def probe_torch() -> list[Row]:
@@ -140,7 +169,8 @@ def _round_trip(path: Path, form: str, bits: int) -> None:
         raise ValueError(f"{bits}-bit pixels come back changed")
 
 
-PROBES = {
+PROBES: dict[str, Callable[..., list[Row]]] = {
+    "gpu": probe_gpu,
     "torch": probe_torch,
     "openvino": probe_openvino,
     "onnxruntime": probe_onnxruntime,
@@ -161,4 +191,4 @@ def _one_line(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

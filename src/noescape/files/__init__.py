@@ -12,12 +12,14 @@ from noescape.files.atomic import (
 )
 from noescape.files.clock import clock_is_stopped, utc_stamp
 from noescape.files.digest import sha256_file, sha256_named
+from noescape.files.jsonfile import read_json_object
 from noescape.files.jsonl import JsonlAppender, dump_row, read_jsonl, write_jsonl
 from noescape.files.paths import contained, safe_name
-from noescape.files.yamlfile import dump_yaml, load_yaml, parse_yaml
+from noescape.files.yamlfile import YamlError, dump_yaml, load_yaml, parse_yaml, parse_yaml_lines
 
 __all__ = [
     "JsonlAppender",
+    "YamlError",
     "clock_is_stopped",
     "contained",
     "dump_json",
@@ -25,6 +27,8 @@ __all__ = [
     "dump_yaml",
     "load_yaml",
     "parse_yaml",
+    "parse_yaml_lines",
+    "read_json_object",
     "read_jsonl",
     "remove_parts",
     "safe_cell",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,36 @@ from noescape.records import UsageError
 
 MAX_BYTES = 4 << 20
 MAX_ALIASES = 32  # nested as a "billion laughs" these reach at most 3^10 nodes, which is harmless
+MAX_DIGITS = 100  # of a number; Python itself refuses to write out some thousand
+MAX_VALUES = 200_000  # keys count too; read in about 10 s
+Place = tuple[str | int, ...]
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+class YamlError(UsageError):
+    """Not the YAML that is read here. `line` (from 1) where one is known; `problem` without the place."""
+
+    def __init__(self, name: str, line: int | None, problem: str) -> None:
+        super().__init__(f"{name}, line {line}: {problem}" if line else f"{name}: {problem}")
+        self.line, self.problem = line, problem
 
 
 class _StrictLoader(yaml.SafeLoader):
     """SafeLoader that refuses duplicate keys and circles, and counts aliases."""
 
     aliases = 0
+    values = 0
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, most: int) -> None:
         super().__init__(text)
+        self._most = most
         self._open: list[str | None] = []
 
     def compose_node(self, parent: Any, index: Any) -> Any:
+        self.values += 1
+        if self.values > self._most:  # the cost of reading is that of its values
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem=f"more than {self._most} keys and values", problem_mark=mark)
         if self.check_event(yaml.AliasEvent):
             self.aliases += 1
             if self.aliases > MAX_ALIASES:
@@ -58,20 +77,76 @@ class _StrictLoader(yaml.SafeLoader):
             seen.add(key)
 
 
+def _whole_number(loader: _StrictLoader, node: Any) -> Any:
+    if len(node.value) > MAX_DIGITS:
+        raise yaml.MarkedYAMLError(problem=f"a number of more than {MAX_DIGITS} digits", problem_mark=node.start_mark)
+    return loader.construct_yaml_int(node)
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+
+
 def parse_yaml(text: str, *, name: str = "<text>") -> Any:
-    """Parse one YAML document of plain types. UsageError with `name` and line on anything else."""
+    """Parse one YAML document of plain types. UsageError (a YamlError) with `name` and line on anything else."""
+    return _parse(text, name, MAX_VALUES)[0]
+
+
+def parse_yaml_lines(text: str, *, name: str = "<text>", most: int = MAX_VALUES) -> tuple[Any, dict[Place, int]]:
+    """As `parse_yaml`, with the line (from 1) of every value by its place: `("tasks", 0, "name") -> 7`.
+
+    The place of a value in a map has the line of its key. Merged keys (`<<`) have the line where they are written.
+    Documents of more than `most` keys and values, aliases written out, are refused.
+    """
+    value, node = _parse(text, name, most)
+    lines: dict[Place, int] = {(): 1}
+    waiting: list[tuple[Place, Any]] = [((), node)] if node is not None else []
+    while waiting:
+        place, node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            found: list[tuple[str | int, int, Any]] = [(_key(k), k.start_mark.line, child) for k, child in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            found = [(i, child.start_mark.line, child) for i, child in enumerate(node.value)]
+        else:
+            found = [(node.value, node.start_mark.line, None)]
+        for key, line, child in found:
+            if isinstance(key, str) and _LONE.search(key):
+                raise YamlError(name, line + 1, "half of a character (a lone surrogate) in a text")
+            if child is None:
+                continue
+            lines[(*place, key)] = line + 1
+            waiting.append(((*place, key), child))
+        if len(lines) > most:
+            raise YamlError(name, None, f"more than {most} keys and values, aliases written out")
+    return value, lines
+
+
+def _key(node: Any) -> str:
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else "?"
+
+
+def _code(character: Any) -> int:
+    return character if isinstance(character, int) else ord(character)
+
+
+def _parse(text: str, name: str, most: int) -> tuple[Any, Any]:
     if len(text) > MAX_BYTES:
-        raise UsageError(f"{name}: {len(text)} characters of YAML, at most {MAX_BYTES} are read")
+        raise YamlError(name, None, f"{len(text)} characters of YAML, at most {MAX_BYTES} are read")
     try:
-        return yaml.load(text, _StrictLoader)  # noqa: S506 - a SafeLoader underneath
+        loader = _StrictLoader(text, most)
+        node = loader.get_single_node()
+        return (None if node is None else loader.construct_document(node)), node
     except RecursionError:
-        raise UsageError(f"{name}: nested too deeply") from None
+        raise YamlError(name, None, "nested too deeply") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        where = f"{name}, line {mark.line + 1}" if mark else name
-        raise UsageError(f"{where}: {error.problem or error.context or 'not valid YAML'}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"{name}: not valid YAML ({error})") from None
+        problem = error.problem or error.context or "not valid YAML"
+        raise YamlError(name, mark.line + 1 if mark else None, problem) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise YamlError(name, line, f"the character U+{_code(error.character):04X} is not allowed in YAML") from None
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
+        # A wrong value behind a tag (`!!int ""`, `!!bool x`, `!!timestamp x`) escapes PyYAML as one of these.
+        raise YamlError(name, None, f"not valid YAML ({error or type(error).__name__})") from None
 
 
 def load_yaml(path: Path) -> Any:

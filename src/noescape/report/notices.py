@@ -9,16 +9,18 @@ from noescape.report.banner import Confusion
 from noescape.report.run_folder import InspectionRun, finite, section
 from noescape.report.words import count_word, percent
 
+_EVENTS = (("miss_rate", "defective part", "missed"), ("false_alarm_rate", "good part", "stopped"))
 _FEW_PER_TYPE, _FEW_GOOD_SCORES = 10, 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notice:
-    """One thing to know; `level` is "warn" (act on it) or "note" (keep it in mind)."""
+    """One thing to know; `level` is "warn" (act on it) or "note" (keep it in mind); `commands` (when, what to type)."""
 
     level: str
     title: str
     text: str
+    commands: tuple[tuple[str, str], ...] = ()
 
 
 def notices(run: InspectionRun, counts: Confusion) -> list[Notice]:
@@ -122,17 +124,35 @@ def _evidence(run: InspectionRun, counts: Confusion) -> list[Notice]:
 
 def _unusual(run: InspectionRun) -> list[Notice]:
     """Good images that scored far above the other good ones when held out: the threshold follows them."""
-    limit = finite(run.thresholds.get("image_threshold"))
-    rows = [row for row in run.thresholds.get("unusual_good") or [] if limit and row["score"] >= 0.8 * limit]
-    if not rows:
+    other = section(run.thresholds, "without_unusual")
+    limit, names = finite(other.get("image_threshold")), other.get("images")
+    if limit is None or not isinstance(names, list) or not names:
         return []
-    names = ", ".join(str(row["image_path"]) for row in rows[:3]) + (", …" if len(rows) > 3 else "")
+    groups = section(other, "groups")
+    of = f" (all of {_listed(list(groups), 3)} among them)" if groups else ""
+    counts, instead = section(run.metrics, "without_unusual"), section(run.metrics, "at_threshold")
+    told = [
+        f"{events:,.0f} of {count_word(int(n), noun)} {happened} instead of {before:,.0f}"
+        for key, noun, happened in _EVENTS
+        if (events := finite(section(counts, key).get("events"))) is not None
+        and (n := finite(section(counts, key).get("n"))) is not None
+        and (before := finite(section(instead, key).get("events"))) is not None
+    ]
+    judged = f", by which these images have {' and '.join(told)} (drag the line there to see which)" if told else ""
     text = (
-        f"{count_word(len(rows), 'good training image')} scored far above the rest when held out, and the threshold "
-        f"follows: {names}. Look at them: if they are not good, remove them and fit again; if they are, the model "
-        "needs more like them, or a lower threshold."
+        f"{count_word(len(names), 'good training image')}{of} scored far above the rest when held out, and the "
+        f"threshold follows them: {_listed([str(name) for name in names], 3)}. The others give {limit:.6g} instead of "
+        f"{run.threshold:.6g}{judged}. Look at them; RUN/unusual_good.txt names all."
     )
-    return [Notice(level="warn", title="Unusual good images set the threshold", text=text)]
+    again = "noescape fit --config RUN/config.yaml --run-id NEW --leave-out RUN/unusual_good.txt"
+    commands = (
+        ("Not as good parts should be: fit again without them.", again),
+        (
+            "Good: fit again with more like them, or have them stopped too.",
+            f"noescape tune RUN --image-threshold {limit:.6g}",
+        ),
+    )
+    return [Notice(level="warn", title="A few good images let defects pass", text=text, commands=commands)]
 
 
 def _sizes(good: int, bad: int) -> list[Notice]:

@@ -5,16 +5,16 @@ Fields may be missing, rows may be broken: a row without a finite score becomes 
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from noescape.files import read_jsonl
+from noescape.files import read_json_object, read_jsonl
 from noescape.records import DataError
 
 Json = dict[str, Any]
+_WRITTEN = "what `inspect` wrote (inspect again)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,9 +72,9 @@ class InspectionRun:
 
 def load_run(folder: Path) -> InspectionRun:
     """Read `folder`. DataError says which file is missing or is not what it should be."""
-    report = _read_object(folder / "report.json")
-    if report is None:
+    if not (folder / "report.json").is_file():
         raise DataError(f"{folder}: expected a run folder with report.json; give the folder that `inspect` wrote")
+    report = read_json_object(folder / "report.json", _WRITTEN)
     threshold = finite(section(report, "thresholds").get("image_threshold"))
     if threshold is None:
         raise DataError(f"{folder / 'report.json'}: expected a number at thresholds.image_threshold; inspect again")
@@ -89,13 +89,14 @@ def load_run(folder: Path) -> InspectionRun:
             errors.append(row)
         else:
             rows.append(row)
+    times = folder / "timing.json"
     return InspectionRun(
         folder=folder,
         report=report,
         threshold=threshold,
         rows=tuple(rows),
         errors=tuple(errors),
-        timing=_read_object(folder / "timing.json") or {},
+        timing=read_json_object(times, _WRITTEN) if times.is_file() else {},
     )
 
 
@@ -121,18 +122,6 @@ def finite_list(value: object) -> list[float]:
     if not isinstance(value, list):
         return []
     return [number for number in map(finite, value) if number is not None]
-
-
-def _read_object(path: Path) -> Json | None:
-    if not path.is_file():
-        return None
-    try:
-        value = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error}); inspect again") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{path}: expected a JSON object, got {type(value).__name__}; inspect again")
-    return value
 
 
 def _row(raw: Json) -> ImageRow | ErrorRow:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 State = dict[str, Tensor]
+EARLY = 1.2  # growth of a map up to which its border is expanded with it; at 1.3 a CPU is no faster by it
 
 
 class SameConv(nn.Conv2d):
@@ -20,17 +21,28 @@ class SameConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[N, C, H, W]` to `[N, O, ceil(H/s), ceil(W/s)]`."""
+        left, right, top, bottom = self.margins(x)
+        if left == right == top == bottom and (self.border == "zeros" or not left):
+            return functional.conv2d(x, self.weight, self.bias, self.stride, left, 1, self.groups)
+        return self.inside(self.extended(x))
+
+    def margins(self, x: Tensor) -> tuple[int, int, int, int]:
+        """Columns wanted left and right, rows wanted above and below."""
         k, s = self.kernel_size[0], self.stride[0]
-        height, width = int(x.shape[-2]), int(x.shape[-1])
-        pad_h = max((-(-height // s) - 1) * s + k - height, 0)
-        pad_w = max((-(-width // s) - 1) * s + k - width, 0)
-        if pad_h == pad_w and pad_h % 2 == 0 and (self.border == "zeros" or not pad_h):
-            return functional.conv2d(x, self.weight, self.bias, s, pad_h // 2, 1, self.groups)
+        high, wide = (max((-(-int(n) // s) - 1) * s + k - int(n), 0) for n in x.shape[-2:])
+        return wide // 2, wide - wide // 2, high // 2, high - high // 2
+
+    def extended(self, x: Tensor) -> Tensor:
+        """`x` with its border around it."""
+        left, right, top, bottom = self.margins(x)
         mode = "constant"
         if self.border != "zeros":
-            mode = "reflect" if pad_h - pad_h // 2 < height and pad_w - pad_w // 2 < width else "replicate"
-        x = functional.pad(x, [pad_w // 2, pad_w - pad_w // 2, pad_h // 2, pad_h - pad_h // 2], mode)
-        return functional.conv2d(x, self.weight, self.bias, s, 0, 1, self.groups)
+            mode = "reflect" if bottom < x.shape[-2] and right < x.shape[-1] else "replicate"
+        return functional.pad(x, [left, right, top, bottom], mode)
+
+    def inside(self, x: Tensor) -> Tensor:
+        """The convolution of what has its border already."""
+        return functional.conv2d(x, self.weight, self.bias, self.stride, 0, 1, self.groups)
 
 
 def folded_conv(state: State, conv: str, norm: str, *, eps: float, stride: int = 1, same: bool = False) -> nn.Conv2d:
@@ -62,9 +74,27 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[N, C, H, W]` to `[N, O, H/s, W/s]`."""
-        y: Tensor = x if self.expand is None else functional.relu6(self.expand(x))
-        y = self.project(functional.relu6(self.depthwise(y)))
+        if self.expand is None:
+            y = self.depthwise(x)
+        elif isinstance(self.depthwise, SameConv) and _mirrors_early(self.depthwise, x):
+            y = self.depthwise.inside(functional.relu6(self.expand(self.depthwise.extended(x))))
+        else:
+            y = self.depthwise(functional.relu6(self.expand(x)))
+        y = self.project(functional.relu6(y))
         return torch.add(x, y) if self.shortcut else y
+
+
+def _mirrors_early(depthwise: SameConv, x: Tensor) -> bool:
+    """Whether to mirror a map before it is expanded instead of after.
+
+    A 1x1 convolution looks at one place at a time, so the results are the same bits; a sixth of the channels is
+    copied, but the border is expanded too. That pays where the border is small: on large maps.
+    """
+    if depthwise.border == "zeros":
+        return False  # zeros do not stay zeros: the expansion adds its bias
+    left, right, top, bottom = depthwise.margins(x)
+    height, width = int(x.shape[-2]), int(x.shape[-1])
+    return (height + top + bottom) * (width + left + right) <= EARLY * height * width
 
 
 class StagedNet(nn.Module):
