@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from noescape.flow.osmo import Osmo
+from noescape.flow.cluster.osmo import Osmo
 
 HERE = Path(__file__).resolve().parent
 FLOW = """\

@@ -58,13 +58,13 @@ class Server:
 def _serve() -> None:
     import jinja2  # noqa: F401
 
-    import noescape.flow.catalog
+    import noescape.flow.cards.catalog
+    import noescape.flow.cards.resolve
     import noescape.flow.engine.run
     import noescape.flow.engine.urls
-    import noescape.flow.failure
     import noescape.flow.query
-    import noescape.flow.resolve
-    import noescape.flow.tail  # noqa: F401
+    import noescape.flow.watching.failure
+    import noescape.flow.watching.tail  # noqa: F401
     from noescape.cli.main import parser
 
     parser()

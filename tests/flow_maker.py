@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from noescape.files import dump_yaml
-from noescape.flow.credentials import Credentials
 from noescape.flow.engine.layout import RunFolder, TaskFolder
 from noescape.flow.engine.process import kill_marked
 from noescape.flow.engine.run import Outcome, reload, run, work
 from noescape.flow.engine.state import RunState, read_state
-from noescape.flow.load import load, require
+from noescape.flow.format.load import load, require
 from noescape.flow.machine import Machine
+from noescape.flow.secrets.credentials import Credentials
 
 MACHINE = Machine(cpus=4, memory=8 << 30)
 

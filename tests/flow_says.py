@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from noescape.flow.load import Loaded, load
-from noescape.flow.problems import Problem
+from noescape.flow.format.load import Loaded, load
+from noescape.flow.format.problems import Problem
 
 TASK = "  - {name: a, image: x, command: [sh]}\n"
 

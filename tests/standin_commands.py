@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from standin_world import CommandError, World
 
 if TYPE_CHECKING:
-    from noescape.flow.load import Loaded
+    from noescape.flow.format.load import Loaded
 
 
 def run(world: World, args: argparse.Namespace) -> None:
@@ -30,7 +30,7 @@ def checked(world: World, args: argparse.Namespace) -> Loaded:
 
     The CLI's rules: what fails in the first pass is an error of its own (2), in the second a refused submission (1).
     """
-    from noescape.flow.load import load
+    from noescape.flow.format.load import load
 
     for item in (*args.set, *args.set_string):
         if "=" not in item:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from noescape.flow.status import TaskStatus, WorkflowStatus, of_group, of_workflow
 
 if TYPE_CHECKING:
-    from noescape.flow.spec import Workflow
+    from noescape.flow.format.spec import Workflow
 
 STATUSES = tuple(status.value for status in WorkflowStatus)
 _START = datetime(2026, 1, 1)  # the server's times carry no zone

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from noescape.flow.card import holds, read_card
-from noescape.flow.catalog import cards_of, configs, find, flows, load_card
-from noescape.flow.knobs import as_text, problem_with
-from noescape.flow.sizing import expected, setting_for
+from noescape.flow.cards.card import holds, read_card
+from noescape.flow.cards.catalog import cards_of, configs, find, flows, load_card
+from noescape.flow.cards.knobs import as_text, problem_with
+from noescape.flow.cards.sizing import expected, setting_for
 from noescape.records import UsageError
 
 SIX = [

@@ -11,9 +11,9 @@ import pytest
 
 import noescape.flow
 from noescape.files import load_yaml
-from noescape.flow.card import Card
-from noescape.flow.catalog import Flow, cards_of, configs, find, flows, planned
-from noescape.flow.knobs import Type, keeps_its_text, problem_with
+from noescape.flow.cards.card import Card
+from noescape.flow.cards.catalog import Flow, cards_of, configs, find, flows, planned
+from noescape.flow.cards.knobs import Type, keeps_its_text, problem_with
 from noescape.records import UsageError
 
 GOOD = configs() / "structural_defect_generation.card.yaml"
@@ -63,7 +63,7 @@ KNOB_CASES: list[tuple[Type, dict[str, object], list[str], list[str]]] = [
 
 @pytest.mark.parametrize(("kind", "more", "good", "bad"), KNOB_CASES)
 def test_values_of_knobs_are_checked(kind: Type, more: dict[str, object], good: list[str], bad: list[str]) -> None:
-    from noescape.flow.card_parts import Knob
+    from noescape.flow.cards.card_parts import Knob
 
     knob = Knob.model_validate({"type": kind, "stage": "s", "help": "h", **more})
     assert [problem_with(knob, text) for text in good] == [""] * len(good)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noescape.flow.credentials import Credentials, Granted
-from noescape.flow.envfile import parse_env, read_env_file
-from noescape.flow.spec import Group, Task, Workflow
+from noescape.flow.format.spec import Group, Task, Workflow
+from noescape.flow.secrets.credentials import Credentials, Granted
+from noescape.flow.secrets.envfile import parse_env, read_env_file
 from noescape.records import UsageError
 
 CANARY = "c4nary-Zq81"

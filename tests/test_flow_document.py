@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flow_fuzz import KEYS, PIECES, check_text, check_values, values
 from flow_says import TASK, errors, loaded, only, task, tasks
 from noescape.files import YamlError, parse_yaml_lines
-from noescape.flow.load import MAX_SOURCE, load
+from noescape.flow.format.load import MAX_SOURCE, load
 from noescape.records import UsageError
 
 HEAD = "workflow:\n  name: w\n  tasks:\n" + TASK

@@ -9,7 +9,7 @@ import pytest
 from noescape.flow.engine.layout import TaskFolder
 from noescape.flow.engine.localize import localized
 from noescape.flow.engine.places import replacer
-from noescape.flow.spec import Task
+from noescape.flow.format.spec import Task
 
 PATHS = ["/osmo/data", "/app/run.sh", "/app", "/creds"]
 

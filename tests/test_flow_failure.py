@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noescape.flow.failure import CODES, KINDS, STATUSES, classify, explain_all, needs_log, sentence
-from noescape.flow.snapshot import Snapshot, TaskState, read_query
 from noescape.flow.status import TaskStatus, WorkflowStatus
+from noescape.flow.watching.failure import CODES, KINDS, STATUSES, classify, explain_all, needs_log, sentence
+from noescape.flow.watching.snapshot import Snapshot, TaskState, read_query
 
 CANARY = "s3cr3t-canary-0451"
 WANTED = {

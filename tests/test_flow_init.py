@@ -12,8 +12,8 @@ import pytest
 from cluster_maker import Cluster, cluster
 from noescape.cli.flow import init
 from noescape.cli.main import main
-from noescape.flow import preferences
-from noescape.flow.preferences import answered, folder, keys, never, read, remember
+from noescape.flow.cards import preferences
+from noescape.flow.cards.preferences import answered, folder, keys, never, read, remember
 from noescape.records import UsageError
 
 __all__ = ["cluster"]

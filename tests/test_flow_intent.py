@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from noescape.flow.ask import ask
-from noescape.flow.card_parts import Question
-from noescape.flow.catalog import cards_of, find, flows
-from noescape.flow.intent import pick
-from noescape.flow.resolve import Resolved, resolve
-from noescape.flow.sizing import gave
+from noescape.flow.cards.ask import ask
+from noescape.flow.cards.card_parts import Question
+from noescape.flow.cards.catalog import cards_of, find, flows
+from noescape.flow.cards.intent import pick
+from noescape.flow.cards.resolve import Resolved, resolve
+from noescape.flow.cards.sizing import gave
 from noescape.records import UsageError
 
 ROOT = "dig_url_root=s3://bucket/dig"

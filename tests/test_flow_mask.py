@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noescape.flow.mask import MASK, Masker, forms, mask
+from noescape.flow.secrets.mask import MASK, Masker, forms, mask
 
 
 def naive(text: bytes, patterns: set[bytes]) -> bytes:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from cluster_maker import FLOW, Cluster, cluster
-from noescape.flow.capture import capture
-from noescape.flow.osmo import VARIABLE, Osmo, find_osmo, has_osmo
-from noescape.flow.osmo_error import OsmoError
+from noescape.flow.cluster.capture import capture
+from noescape.flow.cluster.osmo import VARIABLE, Osmo, find_osmo, has_osmo
+from noescape.flow.cluster.osmo_error import OsmoError
 from noescape.records import UsageError
 
 __all__ = ["cluster"]

@@ -229,8 +229,8 @@ def test_watch_ends_with_the_class_and_the_mend(cluster: Cluster, capsys: pytest
 def test_watch_reads_quiet_windows_of_the_card(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the flow in run.json here, by the stamped id there; no card, no windows."""
     from noescape.cli.flow.cluster import _quiet
-    from noescape.flow.anywhere import ClusterRun, find_anywhere
-    from noescape.flow.catalog import find
+    from noescape.flow.cards.catalog import find
+    from noescape.flow.watching.anywhere import ClusterRun, find_anywhere
 
     card = find("inspect_folder").card
     windows = {name: float(seconds) for name, seconds in (card.quiet if card else {}).items()}

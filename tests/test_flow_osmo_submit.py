@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_maker import FLOW, Cluster, cluster
-from noescape.flow.spec import MAX_NAME, NAME
-from noescape.flow.submit import choose_pool, prepare, stamped, submit
+from noescape.flow.cluster.submit import choose_pool, prepare, stamped, submit
+from noescape.flow.format.spec import MAX_NAME, NAME
 from noescape.records import UsageError
 
 __all__ = ["cluster"]

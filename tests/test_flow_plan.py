@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from noescape.flow.catalog import cards_of, find, flows, load_card
-from noescape.flow.command import mend
-from noescape.flow.plan import Plan, plan
-from noescape.flow.plan_text import SECTIONS, plan_text
-from noescape.flow.resolve import resolve
+from noescape.flow.cards.catalog import cards_of, find, flows, load_card
+from noescape.flow.cards.command import mend
+from noescape.flow.cards.plan import Plan, plan
+from noescape.flow.cards.plan_text import SECTIONS, plan_text
+from noescape.flow.cards.resolve import resolve
 
 ROOT = "s3://bucket/dig"
 MORE = {"usecase": "glass", "data": "s3://bucket/parts", "uc3_zip_url_root": "s3://bucket/zip/"}

@@ -16,9 +16,9 @@ import pytest
 from cluster_maker import Cluster, cluster
 from noescape.cli.main import main
 from noescape.files import dump_yaml
-from noescape.flow.catalog import cards_of, configs, find, flows, load_card
-from noescape.flow.plan import plan
-from noescape.flow.resolve import resolve
+from noescape.flow.cards.catalog import cards_of, configs, find, flows, load_card
+from noescape.flow.cards.plan import plan
+from noescape.flow.cards.resolve import resolve
 from test_flow_plan import ROOT, STEMS, needed
 
 __all__ = ["cluster"]
@@ -44,7 +44,7 @@ def test_both_kinds_of_defects_are_two_commands_with_one_name(capsys: pytest.Cap
 
 
 def test_the_pool_is_the_remembered_one_unless_given(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    from noescape.flow.preferences import remember
+    from noescape.flow.cards.preferences import remember
 
     remember({"pool": "mine", "dig_url_root": ROOT})
     assert main(["flow", "plan", "good_image_generation", "--json"]) == 0
@@ -125,7 +125,7 @@ def test_on_a_terminal_a_vague_wish_is_asked_about(
 
 
 def test_the_questions_lead_to_every_flow_that_makes_something() -> None:
-    from noescape.flow.which import leaves, tree
+    from noescape.flow.cards.which import leaves, tree
 
     found = [stem for stem, _ in leaves(tree())]
     assert sorted(found) == sorted(flow.stem for flow, card in cards_of(flows()) if card.kind == "flow")

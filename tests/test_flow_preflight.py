@@ -243,7 +243,7 @@ def test_no_probe_asks_nothing_over_the_network(run: Run, tmp_path: Path, monkey
     monkeypatch.setattr("subprocess.Popen", never)
     monkeypatch.setattr("noescape.flow.preflight.artifacts.open_store", never)
     sets = ("dig_url_root=s3://bucket/dig", "data=s3://bucket/parts", "service=http://127.0.0.1:9/v1")
-    monkeypatch.setattr("noescape.flow.load._workflow", lambda *a: ("", None))  # rendering is a process of ours
+    monkeypatch.setattr("noescape.flow.format.load._workflow", lambda *a: ("", None))  # rendering is a process of ours
     _, rows = run("--no-probe", sets=sets)
     assert rows["endpoint service"][0] == rows["artifacts models/base"][0] == "unknown"
     monkeypatch.undo()

@@ -11,7 +11,7 @@ import pytest
 
 from cluster_maker import Cluster
 from noescape.cli.main import main
-from noescape.flow import preferences
+from noescape.flow.cards import preferences
 from noescape.flow.preflight.cluster import capacity
 from noescape.flow.preflight.pod_template import SNIPPET
 from noescape.records import WorkError

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cluster_maker import Cluster
 from noescape.cli.main import main
-from noescape.flow import preferences
+from noescape.flow.cards import preferences
 from noescape.flow.preflight.finding import Forgetful
 from noescape.flow.preflight.pod_template import KEY, NVOPTIX, SHM, SNIPPET, ask, judge, quantity
 from noescape.flow.preflight.verdicts import Verdicts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flow_maker import Bench, sh
 from noescape.flow.query import query
-from noescape.flow.snapshot import read_query
+from noescape.flow.watching.snapshot import read_query
 
 RUN = """
 name uuid submitted_by cancelled_by spec template_spec logs events overview parent_name parent_job_id dashboard_url

@@ -214,7 +214,7 @@ def test_durations_that_the_format_refuses(tmp_path: Path, value: str) -> None:
 @pytest.mark.parametrize(("value", "seconds"), [("90", 90), ("2h", 7200), ("30m", 1800), ("7d", 604800), ("5s", 5),
     ("500ms", 0.5), ("10us", 1e-5), ("1.5", 1.5), ("PT10S", 10), ("PT1H30M", 5400)])  # fmt: skip
 def test_durations_that_the_format_takes(tmp_path: Path, value: str, seconds: float) -> None:
-    from noescape.flow.units import parse_duration
+    from noescape.flow.format.units import parse_duration
 
     found = loaded(tmp_path, tasks(task(), head=f"  timeout: {{queue_timeout: {value}}}\n"))
     assert found.workflow and parse_duration(found.workflow.timeout.queue_timeout or "") == pytest.approx(seconds)

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from flow_says import errors, loaded, only, task, tasks, warnings
-from noescape.flow.load import load
-from noescape.flow.localfiles import MAX_FILE
-from noescape.flow.template import protect
+from noescape.flow.format.load import load
+from noescape.flow.format.localfiles import MAX_FILE
+from noescape.flow.format.template import protect
 
 LOCAL = "files: [{path: /run.sh, localpath: run.sh}]"
 
@@ -152,7 +152,7 @@ def test_keys_are_sorted_by_the_submit_so_exit_actions_are_too(tmp_path: Path) -
 
 
 def test_files_have_a_limit_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noescape.flow.localfiles.MAX_ALL", 2000)
+    monkeypatch.setattr("noescape.flow.format.localfiles.MAX_ALL", 2000)
     (tmp_path / "half").write_text("x" * 999)
     rows = [task(f"t{i}", "files: [{path: /a, localpath: half}]") for i in range(4)]
     assert errors(loaded(tmp_path, tasks(*rows))) == [("localpath", 6), ("localpath", 7)]

@@ -9,8 +9,10 @@ import pytest
 from noescape.flow.status import TaskStatus, WorkflowStatus, of_group, of_workflow
 
 T = TaskStatus
-FAILURES = """CANCELED SERVER_ERROR BACKEND_ERROR EXEC_TIMEOUT QUEUE_TIMEOUT IMAGE_PULL EVICTED START_ERROR START_TIMEOUT
-PREEMPTED""".split()
+FAILURES = (
+    "CANCELED", "SERVER_ERROR", "BACKEND_ERROR", "EXEC_TIMEOUT", "QUEUE_TIMEOUT", "IMAGE_PULL", "EVICTED",
+    "START_ERROR", "START_TIMEOUT", "PREEMPTED",
+)  # fmt: skip
 # Highest first: what decides for a workflow when all its groups have ended.
 DECIDES = [T.FAILED_CANCELED, T.FAILED_SERVER_ERROR, T.FAILED_EXEC_TIMEOUT, T.FAILED_QUEUE_TIMEOUT]
 

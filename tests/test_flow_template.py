@@ -9,9 +9,9 @@ import jinja2.sandbox
 import pytest
 
 from flow_says import TASK, errors, loaded, only, task, tasks, warnings
-from noescape.flow.linemap import mark
-from noescape.flow.sections import cast
-from noescape.flow.template import protect, render
+from noescape.flow.format.linemap import mark
+from noescape.flow.format.sections import cast
+from noescape.flow.format.template import protect, render
 
 HEAD = "workflow:\n  name: w\n  tasks:\n" + TASK
 
@@ -186,7 +186,7 @@ def test_a_template_cannot_look_out_of_its_sandbox(tmp_path: Path, attack: str) 
 )  # fmt: skip
 def test_a_template_bomb_ends_soon(tmp_path: Path, bomb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time and memory are those of a child process with limits; ours stay small."""
-    monkeypatch.setattr("noescape.flow.template.CPU_SECONDS", 1)
+    monkeypatch.setattr("noescape.flow.format.template.CPU_SECONDS", 1)
     start = time.process_time()
     found = loaded(tmp_path, tasks(task(more=f'args: ["{bomb}"]')))
     assert [rule for rule, _ in errors(found)] == ["template"] and time.process_time() - start < 1.0
@@ -236,5 +236,5 @@ def test_without_template_marks_no_process_is_needed(monkeypatch: pytest.MonkeyP
         .from_string(source.replace("{{output}}", "{{ o }}"))
         .render(o="{{output}}")
     )
-    monkeypatch.setattr("noescape.flow.template.subprocess.run", None)
+    monkeypatch.setattr("noescape.flow.format.template.subprocess.run", None)
     assert render(source, {}).text == expected

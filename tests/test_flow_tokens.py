@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noescape.flow.spec import Input, Task
-from noescape.flow.tokens import Tokens, input_names, substitute
+from noescape.flow.format.spec import Input, Task
+from noescape.flow.format.tokens import Tokens, input_names, substitute
 
 NASTY = 'a"b\\c {{output}} \n\t \\1 \\g<0> größe 🙂'
 

@@ -11,7 +11,7 @@ import pytest
 
 from flow_says import errors, loaded, task, tasks, warnings
 from noescape.cli.main import main
-from noescape.flow.load import load, require
+from noescape.flow.format.load import load, require
 from noescape.records import UsageError
 
 GOOD = tasks(task("a"), task("b", "inputs: [{task: a}], outputs: [{url: '{{ root }}/x'}]"))

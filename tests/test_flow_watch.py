@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_maker import query_of
-from noescape.flow.osmo_error import OsmoError
-from noescape.flow.snapshot import TaskState, read_query
-from noescape.flow.view import status_lines
-from noescape.flow.watch import CLUSTER, LOCAL, Watched, changes_between, watch
+from noescape.flow.cluster.osmo_error import OsmoError
+from noescape.flow.watching.snapshot import TaskState, read_query
+from noescape.flow.watching.view import status_lines
+from noescape.flow.watching.watch import CLUSTER, LOCAL, Watched, changes_between, watch
 
 Query = dict[str, Any]
 

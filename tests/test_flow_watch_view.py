@@ -20,10 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_maker import local_run, query_of, say_status
-from noescape.flow.foreign import MAX_SHOWN, discreet, harmless, harmless_lines, secrets_in
-from noescape.flow.snapshot import read_query
-from noescape.flow.tail import last_lines
-from noescape.flow.view import JsonLines, LiveTable, PlainLines, View, clock, status_lines
+from noescape.flow.watching.foreign import MAX_SHOWN, discreet, harmless, harmless_lines, secrets_in
+from noescape.flow.watching.snapshot import read_query
+from noescape.flow.watching.tail import last_lines
+from noescape.flow.watching.view import JsonLines, LiveTable, PlainLines, View, clock, status_lines
 
 NASTY = "\x1b]0;owned\x07\x1b[2J\x1b[31m[bold]a[/bold]\r\nb\u202e"
 RUN = {

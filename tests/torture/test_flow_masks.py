@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from noescape.flow.mask import Masker, forms
+from noescape.flow.secrets.mask import Masker, forms
 from test_flow_mask import naive
 
 pytestmark = pytest.mark.torture

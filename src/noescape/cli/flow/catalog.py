@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from noescape.cli.flow import choices, init
 
 if TYPE_CHECKING:
-    from noescape.flow.catalog import Flow
+    from noescape.flow.cards.catalog import Flow
 
 PLAN = """\
 Everything about a run before it starts: what must be there and the command that makes it, the commands that run or
@@ -47,13 +47,13 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run_list(args: argparse.Namespace) -> int:
     """Print the table."""
     from noescape.files import dump_json
-    from noescape.flow.catalog import flows
+    from noescape.flow.cards.catalog import flows
 
     found = flows()
     if args.json:
         print(dump_json({"flows": [_row(flow) for flow in found]}), end="")
         return 0
-    from noescape.flow.show_text import list_text
+    from noescape.flow.cards.show_text import list_text
 
     print(list_text(found), end="")
     return 0
@@ -62,14 +62,14 @@ def run_list(args: argparse.Namespace) -> int:
 def run_show(args: argparse.Namespace) -> int:
     """Print one card."""
     from noescape.files import dump_json
-    from noescape.flow.catalog import find
+    from noescape.flow.cards.catalog import find
 
     flow = find(args.flow)
     if args.json:
         card = flow.card.model_dump(mode="json") if flow.card else None
         print(dump_json({**_row(flow), "card": card}), end="")
         return 0
-    from noescape.flow.show_text import show_text
+    from noescape.flow.cards.show_text import show_text
 
     print(show_text(flow), end="")
     return 0
@@ -78,8 +78,8 @@ def run_show(args: argparse.Namespace) -> int:
 def run_plan(args: argparse.Namespace) -> int:
     """Print one plan, or two with one name."""
     from noescape.files import dump_json
-    from noescape.flow.plan import plan
-    from noescape.flow.plan_text import plan_text
+    from noescape.flow.cards.plan import plan
+    from noescape.flow.cards.plan_text import plan_text
 
     pool = choices.pool(args)
     plans = [plan(resolved, pool=pool) for resolved in choices.decide_all(args.flow, args)]

@@ -6,8 +6,8 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from noescape.flow.intent import Choice
-    from noescape.flow.resolve import Resolved, Target
+    from noescape.flow.cards.intent import Choice
+    from noescape.flow.cards.resolve import Resolved, Target
 
 WISHES = ("images", "crops", "patches", "smoke")
 
@@ -37,9 +37,9 @@ def wishes(args: argparse.Namespace) -> dict[str, int | bool]:
 
 def decide(flow: Any, args: argparse.Namespace, *, target: Target = "local", name: str | None = None) -> Resolved:
     """One run of this flow, decided by the flags, what is remembered, and questions on a terminal."""
-    from noescape.flow.ask import on_terminal
-    from noescape.flow.preferences import read
-    from noescape.flow.resolve import resolve
+    from noescape.flow.cards.ask import on_terminal
+    from noescape.flow.cards.preferences import read
+    from noescape.flow.cards.resolve import resolve
 
     return resolve(
         flow,
@@ -57,10 +57,10 @@ def decide(flow: Any, args: argparse.Namespace, *, target: Target = "local", nam
 
 def decide_all(place: str | None, args: argparse.Namespace, *, target: Target = "local") -> list[Resolved]:
     """The runs asked for: of the named flow, or one for each flow that the wanted defects need, all with one name."""
-    from noescape.flow.ask import on_terminal
-    from noescape.flow.catalog import find
-    from noescape.flow.submit import stamped
-    from noescape.flow.which import which
+    from noescape.flow.cards.ask import on_terminal
+    from noescape.flow.cards.catalog import find
+    from noescape.flow.cards.which import which
+    from noescape.flow.cluster.submit import stamped
 
     if place is not None:
         return [decide(find(place), args, target=target)]
@@ -78,11 +78,11 @@ def decide_all(place: str | None, args: argparse.Namespace, *, target: Target = 
 
 def _pick(args: argparse.Namespace) -> tuple[str | None, list[Choice]]:
     """The use case that was given or chosen, and the flows for the wanted defects."""
-    from noescape.flow.ask import on_terminal
-    from noescape.flow.catalog import flows
-    from noescape.flow.intent import AmbiguousError, pick
-    from noescape.flow.resolve import pairs
-    from noescape.flow.which import of_usecases
+    from noescape.flow.cards.ask import on_terminal
+    from noescape.flow.cards.catalog import flows
+    from noescape.flow.cards.intent import AmbiguousError, pick
+    from noescape.flow.cards.resolve import pairs
+    from noescape.flow.cards.which import of_usecases
 
     given = pairs(args.set, "--set") | pairs(args.set_string, "--set-string")
     usecase = args.usecase or given.get("usecase")
@@ -100,7 +100,7 @@ def _pick(args: argparse.Namespace) -> tuple[str | None, list[Choice]]:
 
 def pool(args: argparse.Namespace) -> str | None:
     """The pool given, else the remembered one."""
-    from noescape.flow.preferences import read
+    from noescape.flow.cards.preferences import read
 
     return args.pool or read().get("pool")
 

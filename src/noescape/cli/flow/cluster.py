@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from noescape.cli.flow.choices import add_flags, decide, pool
 
 if TYPE_CHECKING:
-    from noescape.flow.anywhere import Run
-    from noescape.flow.snapshot import TaskState
+    from noescape.flow.watching.anywhere import Run
+    from noescape.flow.watching.snapshot import TaskState
 
 SUBMIT = """\
 Submit a workflow to the cluster, by the installed `osmo` command. Everything that can be checked without the cluster
@@ -81,10 +81,10 @@ def _of_a_run(
 def run_submit(args: argparse.Namespace) -> int:
     """Check, submit, say what to do next."""
     from noescape.files import dump_json
-    from noescape.flow.catalog import find, planned
-    from noescape.flow.foreign import harmless, harmless_lines
-    from noescape.flow.osmo import find_osmo, refuse_secrets
-    from noescape.flow.submit import prepare, submit
+    from noescape.flow.cards.catalog import find, planned
+    from noescape.flow.cluster.osmo import find_osmo, refuse_secrets
+    from noescape.flow.cluster.submit import prepare, submit
+    from noescape.flow.watching.foreign import harmless, harmless_lines
     from noescape.records import UsageError
 
     refuse_secrets([*args.set, *args.set_string])
@@ -127,8 +127,8 @@ def run_submit(args: argparse.Namespace) -> int:
 def run_status(args: argparse.Namespace) -> int:
     """One look; a run that failed is a result, so the exit code is 0."""
     from noescape.files import dump_json
-    from noescape.flow.snapshot import read_query
-    from noescape.flow.view import status_lines
+    from noescape.flow.watching.snapshot import read_query
+    from noescape.flow.watching.view import status_lines
 
     run = _find(args)
     query = run.query(verbose=args.verbose)
@@ -145,7 +145,7 @@ def run_status(args: argparse.Namespace) -> int:
 def run_logs(args: argparse.Namespace) -> int:
     """The end of a log: harmless on a terminal, as it was written in a pipe."""
     from noescape.files import dump_json
-    from noescape.flow.foreign import harmless, last_state
+    from noescape.flow.watching.foreign import harmless, last_state
     from noescape.records import UsageError
 
     if args.n <= 0 or (args.retry_id or 0) < 0:
@@ -164,9 +164,9 @@ def run_logs(args: argparse.Namespace) -> int:
 def run_cancel(args: argparse.Namespace) -> int:
     """Ask first: what runs is lost, and its outputs are not uploaded."""
     from noescape.files import dump_json
-    from noescape.flow.anywhere import running
-    from noescape.flow.foreign import harmless
-    from noescape.flow.snapshot import read_query
+    from noescape.flow.watching.anywhere import running
+    from noescape.flow.watching.foreign import harmless
+    from noescape.flow.watching.snapshot import read_query
     from noescape.records import UsageError
 
     run = _find(args)
@@ -193,8 +193,8 @@ def run_cancel(args: argparse.Namespace) -> int:
 def run_fetch(args: argparse.Namespace) -> int:
     """Fetch all there is; 1 if something could not be had."""
     from noescape.files import dump_json
-    from noescape.flow.fetch import fetch
-    from noescape.flow.foreign import harmless
+    from noescape.flow.watching.fetch import fetch
+    from noescape.flow.watching.foreign import harmless
 
     run = _find(args)
     rows = fetch(run, args.dest, tasks=args.task)
@@ -212,7 +212,7 @@ def run_fetch(args: argparse.Namespace) -> int:
 
 def run_watch(args: argparse.Namespace) -> int:
     """Until it ends."""
-    from noescape.flow.watch import CLUSTER, LOCAL, TAIL_LINES, watch
+    from noescape.flow.watching.watch import CLUSTER, LOCAL, TAIL_LINES, watch
 
     run = _find(args)
 
@@ -232,14 +232,14 @@ def run_watch(args: argparse.Namespace) -> int:
 
 
 def _find(args: argparse.Namespace) -> Run:
-    from noescape.flow.anywhere import find_anywhere
+    from noescape.flow.watching.anywhere import find_anywhere
 
     return find_anywhere(args.id, args.runs_dir, cluster=args.cluster)
 
 
 def _quiet(run: Run) -> Mapping[str, float]:
     """Quiet windows of the card of the flow that this run was made from, if it can be told."""
-    from noescape.flow.catalog import find
+    from noescape.flow.cards.catalog import find
     from noescape.records import NoescapeError
 
     try:

@@ -51,8 +51,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _list(args: argparse.Namespace) -> int:
+    from noescape.flow.format.units import show_size
     from noescape.flow.storage import open_store
-    from noescape.flow.units import show_size
 
     entries = list(open_store(args.url).entries(args.regex))
     if args.json:
@@ -115,7 +115,7 @@ def _teller(stage: str, size: int) -> Callable[[int], None] | None:
 
 
 def _tell_end(entries: tuple[Entry, ...], place: str) -> None:
-    from noescape.flow.units import show_size
+    from noescape.flow.format.units import show_size
 
     print(f"{len(entries)} files, {show_size(_total(entries))}: {place}")
 

@@ -38,7 +38,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(args: argparse.Namespace) -> int:
     """Ask, check, remember, show."""
     from noescape.files import dump_json
-    from noescape.flow import preferences
+    from noescape.flow.cards import preferences
 
     given = {key: value for key in KEYS if (value := getattr(args, key)) is not None}
     forgotten: dict[str, str | None] = dict.fromkeys(key.replace("-", "_") for key in args.forget)
@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _gather(given: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
     """Answers to what is neither given nor known; UsageError with all missing flags when nobody can be asked."""
-    from noescape.flow import preferences
-    from noescape.flow.ask import answers, on_terminal
+    from noescape.flow.cards import preferences
+    from noescape.flow.cards.ask import answers, on_terminal
     from noescape.records import UsageError
 
     asker = on_terminal()
@@ -89,8 +89,8 @@ def _gather(given: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str
 
 def _cluster() -> tuple[list[str], dict[str, str], bool]:
     """Accessible pools, what the cluster answers by itself, and whether its pod template may not be read."""
-    from noescape.flow.osmo import find_osmo, has_osmo
-    from noescape.flow.osmo_error import OsmoError
+    from noescape.flow.cluster.osmo import find_osmo, has_osmo
+    from noescape.flow.cluster.osmo_error import OsmoError
     from noescape.flow.preflight import pod_template
 
     if not has_osmo():
@@ -123,7 +123,7 @@ class _Seen(dict[str, str]):
 
 def _with_candidates(key: str, question: Any, candidates: list[str]) -> Any:
     """The question with what the cluster offers as its first answers; at most four answers in all."""
-    from noescape.flow.card_parts import Option, Question
+    from noescape.flow.cards.card_parts import Option, Question
 
     if not candidates:
         return question

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(dump_json(result.as_json()), end="")
     else:
-        from noescape.flow.foreign import harmless
+        from noescape.flow.watching.foreign import harmless
 
         print("\n".join(harmless(line) for line in lines(result)))
     return 1 if result.missing else 0
@@ -65,10 +65,10 @@ def run(args: argparse.Namespace) -> int:
 def run_pod_template(args: argparse.Namespace) -> int:
     """Ask the cluster for its pod template; the exit code is the answer."""
     from noescape.files import dump_json
-    from noescape.flow.foreign import harmless
-    from noescape.flow.osmo import find_osmo
+    from noescape.flow.cluster.osmo import find_osmo
     from noescape.flow.preflight.pod_template import CONFIRMED, KEY, ask
     from noescape.flow.preflight.verdicts import Verdicts
+    from noescape.flow.watching.foreign import harmless
     from noescape.records import UsageError
 
     others = [flag for flag in ("usecase", "set", "set_string", "pool", "target", "env_file") if getattr(args, flag)]
@@ -94,17 +94,17 @@ def run_pod_template(args: argparse.Namespace) -> int:
 def _examined(args: argparse.Namespace) -> Preflight:
     import os
 
-    from noescape.flow import preferences
-    from noescape.flow.ask import on_terminal
-    from noescape.flow.catalog import find
-    from noescape.flow.credentials import ENV_FILE, Credentials
-    from noescape.flow.load import load
+    from noescape.flow.cards import preferences
+    from noescape.flow.cards.ask import on_terminal
+    from noescape.flow.cards.catalog import find
+    from noescape.flow.cards.resolve import resolve
+    from noescape.flow.cluster.submit import NAME_KNOB, stamped
+    from noescape.flow.format.load import load
     from noescape.flow.machine import this_machine
     from noescape.flow.preflight.examine import examine
     from noescape.flow.preflight.finding import Situation
     from noescape.flow.preflight.verdicts import Verdicts
-    from noescape.flow.resolve import resolve
-    from noescape.flow.submit import NAME_KNOB, stamped
+    from noescape.flow.secrets.credentials import ENV_FILE, Credentials
 
     flow = find(args.flow)
     remembered = preferences.read()
@@ -147,7 +147,7 @@ def _examined(args: argparse.Namespace) -> Preflight:
 
 def _target(args: argparse.Namespace, root: str, pool: str | None) -> Literal["local", "osmo"]:
     """A cluster when one is meant: by a pool that is given, or by a bucket as root when a pool is remembered."""
-    from noescape.flow.command import is_for_a_cluster
+    from noescape.flow.cards.command import is_for_a_cluster
 
     if args.pool:
         return "osmo"

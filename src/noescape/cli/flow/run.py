@@ -13,11 +13,11 @@ from noescape.cli.flow import choices
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from noescape.flow.credentials import Credentials
     from noescape.flow.engine.layout import RunFolder
-    from noescape.flow.load import Loaded
+    from noescape.flow.format.load import Loaded
+    from noescape.flow.format.spec import Workflow
     from noescape.flow.machine import Machine
-    from noescape.flow.spec import Workflow
+    from noescape.flow.secrets.credentials import Credentials
 
 RUN = """\
 Run a workflow on this machine: its tasks as local processes, each in a folder of its own, side by side as far as
@@ -64,7 +64,7 @@ def _add_common(p: argparse.ArgumentParser) -> None:
 def run_run(args: argparse.Namespace) -> int:
     """Decide, load, check, run."""
     from noescape.flow.engine.run import prepare
-    from noescape.flow.load import require
+    from noescape.flow.format.load import require
 
     _check(args)
     if args.name:
@@ -94,7 +94,7 @@ def run_resume(args: argparse.Namespace) -> int:
     """Load anew, keep what is still the same, run the rest."""
     from noescape.flow.engine.layout import find_run
     from noescape.flow.engine.run import reload
-    from noescape.flow.load import require
+    from noescape.flow.format.load import require
 
     _check(args)
     run = find_run(args.runs_dir, args.id)
@@ -129,7 +129,7 @@ def _card(path: Path) -> Path:
 
 def _load_with_card(args: argparse.Namespace) -> Loaded:
     """A flow by name, or a file with a card: its card decides what is not given."""
-    from noescape.flow.catalog import find, planned
+    from noescape.flow.cards.catalog import find, planned
     from noescape.records import UsageError
 
     flow = find(args.flow)
@@ -145,13 +145,13 @@ def _load_with_card(args: argparse.Namespace) -> Loaded:
 
 def _load(place: Path | str, sets: Sequence[str], string_sets: Sequence[str], required: Sequence[str] = ()) -> Loaded:
     """The workflow; one that uses `name`, and neither has nor is given one, gets a fresh one."""
-    from noescape.flow.load import load
+    from noescape.flow.format.load import load
 
     path = Path(place)
     loaded = load(path, sets=sets, string_sets=string_sets, required=required)
     if not loaded.failed or "name" in loaded.variables or not _uses_name(loaded.source):
         return loaded
-    from noescape.flow.submit import stamped
+    from noescape.flow.cluster.submit import stamped
 
     again = load(path, sets=[*sets, f"name={stamped(path.stem)}"], string_sets=string_sets, required=required)
     return again if len(again.problems) < len(loaded.problems) else loaded
@@ -173,7 +173,7 @@ def _machine(workflow: Workflow) -> Machine:
 
 
 def _credentials(env_file: Path | None) -> Credentials:
-    from noescape.flow.credentials import ENV_FILE, Credentials
+    from noescape.flow.secrets.credentials import ENV_FILE, Credentials
 
     if env_file is None and Path(ENV_FILE).is_file():
         env_file = Path(ENV_FILE)

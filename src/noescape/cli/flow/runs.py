@@ -59,8 +59,8 @@ def run_show(args: argparse.Namespace) -> int:
     from noescape.flow.engine.layout import find_run
     from noescape.flow.engine.shelf import look
     from noescape.flow.query import query
-    from noescape.flow.snapshot import read_query
-    from noescape.flow.view import status_lines
+    from noescape.flow.watching.snapshot import read_query
+    from noescape.flow.watching.view import status_lines
 
     run = find_run(args.runs_dir, args.id)
     one, facts = look(run), run.read_facts()
@@ -91,7 +91,7 @@ def run_rm(args: argparse.Namespace) -> int:
 def run_prune(args: argparse.Namespace) -> int:
     """Remove what is old and ended."""
     from noescape.flow.engine.shelf import old_ones, shelf
-    from noescape.flow.units import parse_duration
+    from noescape.flow.format.units import parse_duration
     from noescape.records import UsageError
 
     if args.keep is None and args.older_than is None:

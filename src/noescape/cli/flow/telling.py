@@ -47,7 +47,7 @@ class _Lines:
         print(f"{run.id}: {run.path}", flush=True)
 
     def __call__(self, row: dict[str, Any]) -> None:
-        from noescape.flow.foreign import harmless
+        from noescape.flow.watching.foreign import harmless
 
         if row["event"] == "notice":
             print(f"note: {harmless(row['message'])}", file=sys.stderr, flush=True)
@@ -85,7 +85,7 @@ class _Table:
 
     def __init__(self, run: RunFolder) -> None:
         from noescape.flow.engine.state import RunState
-        from noescape.flow.view import LiveTable
+        from noescape.flow.watching.view import LiveTable
 
         self._run, self._state, self._view = run, RunState(), LiveTable(sys.stdout)
         self._drawn = 0.0
@@ -129,9 +129,9 @@ def tell_end(outcome: Outcome, *, runs_flag: str, as_json: bool) -> None:
 
 
 def _tell_failure(failure: Failure) -> None:
-    from noescape.flow.failure import classify
-    from noescape.flow.foreign import discreet, harmless
-    from noescape.flow.tail import last_lines
+    from noescape.flow.watching.failure import classify
+    from noescape.flow.watching.foreign import discreet, harmless
+    from noescape.flow.watching.tail import last_lines
 
     lines, _ = last_lines(failure.log, LAST_LINES)
     code = "" if failure.code is None else f", exit code {failure.code}"

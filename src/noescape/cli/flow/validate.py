@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from noescape.flow.load import Loaded
+    from noescape.flow.format.load import Loaded
 
 DESCRIPTION = """\
 Check a workflow without running it: template, names, order, tokens, resources, urls, and what a submit would do to
@@ -46,7 +46,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """0 when it can run (warnings allowed), 2 when something must be mended."""
-    from noescape.flow.load import load
+    from noescape.flow.format.load import load
 
     path, required = _flow(args.flow)
     sets = list(args.set)
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _flow(name: str) -> tuple[Path, list[str]]:
     """The file and the knobs it cannot do without; a name is looked up among the flows that there are."""
-    from noescape.flow import catalog
+    from noescape.flow.cards import catalog
     from noescape.records import UsageError
 
     flow = catalog.find(name)

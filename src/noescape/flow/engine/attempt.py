@@ -17,7 +17,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from noescape.flow.credentials import Granted
 from noescape.flow.engine import manifest, process, staging
 from noescape.flow.engine.checkpoints import Checkpoints
 from noescape.flow.engine.environment import MARK, mark
@@ -26,7 +25,8 @@ from noescape.flow.engine.localize import localized
 from noescape.flow.engine.places import local_place
 from noescape.flow.engine.pump import Pump
 from noescape.flow.engine.shop import Shop
-from noescape.flow.spec import Task
+from noescape.flow.format.spec import Task
+from noescape.flow.secrets.credentials import Granted
 from noescape.flow.status import CODE_DOWNLOAD, CODE_SERVER, CODE_START_ERROR, CODE_UPLOAD
 from noescape.records import NoescapeError
 
@@ -126,7 +126,7 @@ class Attempt:
     def _discreet(self, ending: Ending) -> Ending:
         if not self._granted.secrets or not ending.message:
             return ending
-        from noescape.flow.mask import mask as masked
+        from noescape.flow.secrets.mask import mask as masked
 
         return Ending(ending.code, masked(ending.message, self._granted.secrets))
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from noescape.flow.engine.layout import TaskFolder
 from noescape.flow.engine.places import local_place
 from noescape.flow.engine.shop import Shop
-from noescape.flow.spec import Checkpoint
-from noescape.flow.units import parse_duration
+from noescape.flow.format.spec import Checkpoint
+from noescape.flow.format.units import parse_duration
 from noescape.records import NoescapeError
 
 

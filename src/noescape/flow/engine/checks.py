@@ -10,9 +10,9 @@ from typing import Protocol
 from noescape.flow.engine.layout import TaskFolder
 from noescape.flow.engine.localize import tokens_of
 from noescape.flow.engine.needs import gpu_problems
+from noescape.flow.format.spec import Task, Workflow
+from noescape.flow.format.tokens import substitute
 from noescape.flow.machine import Machine
-from noescape.flow.spec import Task, Workflow
-from noescape.flow.tokens import substitute
 from noescape.records import UsageError
 
 

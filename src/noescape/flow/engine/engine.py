@@ -23,10 +23,10 @@ from noescape.flow.engine.group import GroupRun
 from noescape.flow.engine.journal import Journal
 from noescape.flow.engine.needs import Need, Stock, need_of, resource_of
 from noescape.flow.engine.shop import Shop
+from noescape.flow.format.spec import Group, Task, Workflow
+from noescape.flow.format.units import parse_duration
 from noescape.flow.machine import Machine
-from noescape.flow.spec import Group, Task, Workflow
 from noescape.flow.status import CODE_UPSTREAM, TaskStatus
-from noescape.flow.units import parse_duration
 
 CANCEL_LOOK_S = 0.5  # how often the file by which other processes ask for an end is looked for
 SWEEP_S = 0.5  # how long what an ended task left in other sessions may live on

@@ -13,7 +13,7 @@ from typing import Protocol
 from noescape.flow.engine.actions import FAIL, RESCHEDULE, action_for
 from noescape.flow.engine.attempt import Attempt, Ending, Verdict
 from noescape.flow.engine.journal import Journal
-from noescape.flow.spec import Group, Task
+from noescape.flow.format.spec import Group, Task
 from noescape.flow.status import CODE_BARRIER, CODE_START_ERROR, TaskStatus, of_group
 
 LEAD_FINISHED = "Lead task finished"

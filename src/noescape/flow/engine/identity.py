@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from noescape.files import sha256_file, sha256_named
-from noescape.flow.spec import Task
+from noescape.flow.format.spec import Task
 
 _OWN_TOOL = re.compile(r"(?<![\w-])noescape(?![\w-])")
 # Says where a task runs, or what is told of it, not what it makes.

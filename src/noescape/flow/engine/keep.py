@@ -7,7 +7,7 @@ from noescape.flow.engine.identity import task_identity, tool_of
 from noescape.flow.engine.localize import localized
 from noescape.flow.engine.shop import Shop
 from noescape.flow.engine.state import GroupState, RunState, Try
-from noescape.flow.spec import Group, Task, Workflow
+from noescape.flow.format.spec import Group, Task, Workflow
 from noescape.flow.status import TaskStatus
 from noescape.records import NoescapeError
 

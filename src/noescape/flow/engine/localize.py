@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from noescape.flow.engine.layout import TaskFolder
 from noescape.flow.engine.places import container_paths, local_place, replacer
-from noescape.flow.spec import Task
-from noescape.flow.tokens import Tokens, input_names, substitute
+from noescape.flow.format.spec import Task
+from noescape.flow.format.tokens import Tokens, input_names, substitute
 
 LOOPBACK = "127.0.0.1"
 # A place that waits for its real path, in characters that no text has use for. The real path goes in last, so that

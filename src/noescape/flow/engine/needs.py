@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from noescape.flow.format.spec import Group, Resource, Task, Workflow
+from noescape.flow.format.units import parse_size, show_size
 from noescape.flow.machine import Machine
-from noescape.flow.spec import Group, Resource, Task, Workflow
-from noescape.flow.units import parse_size, show_size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from noescape.flow.engine.layout import TaskFolder
-from noescape.flow.spec import Task
+from noescape.flow.format.spec import Task
 
 DATA = "/osmo/data"
 _PLAIN = re.compile(r"[\w./+@%:,=-]*", re.ASCII)

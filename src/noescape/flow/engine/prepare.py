@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from noescape.files import utc_stamp
-from noescape.flow.credentials import Granted
 from noescape.flow.engine.checks import problems_before, resolved, written_urls
 from noescape.flow.engine.layout import RunFolder, reserve, write_facts
 from noescape.flow.engine.shop import owner_of
-from noescape.flow.load import Loaded, load, require
+from noescape.flow.format.load import Loaded, load, require
+from noescape.flow.format.spec import Task, Workflow
 from noescape.flow.machine import Machine
-from noescape.flow.spec import Task, Workflow
+from noescape.flow.secrets.credentials import Granted
 from noescape.records import UsageError, WorkError
 
 

@@ -53,7 +53,7 @@ class Pump:
         os.close(self._out)
 
     def _carry(self, reader: int) -> None:
-        from noescape.flow.mask import Masker
+        from noescape.flow.secrets.mask import Masker
 
         masker = Masker(self._secrets)
         try:

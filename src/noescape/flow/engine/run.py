@@ -25,11 +25,11 @@ from noescape.flow.engine.places import Alias, local_place
 from noescape.flow.engine.prepare import Lender, prepare, refuse_claimed, reload, tool_version
 from noescape.flow.engine.shop import Shop
 from noescape.flow.engine.state import RunState, shape_of
-from noescape.flow.load import Loaded, require
+from noescape.flow.format.load import Loaded, require
+from noescape.flow.format.spec import Workflow
+from noescape.flow.format.units import parse_duration
 from noescape.flow.machine import Machine
-from noescape.flow.spec import Workflow
 from noescape.flow.status import TaskStatus
-from noescape.flow.units import parse_duration
 from noescape.records import UsageError
 
 GRACE_S = 10.0

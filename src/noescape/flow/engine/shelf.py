@@ -13,7 +13,7 @@ from typing import Any
 from noescape.flow.engine.layout import RunFolder, list_runs
 from noescape.flow.engine.lock import EngineLock, engine_pid
 from noescape.flow.engine.state import read_state
-from noescape.flow.units import show_size
+from noescape.flow.format.units import show_size
 from noescape.records import NoescapeError, WorkError
 
 DAMAGED = "DAMAGED"

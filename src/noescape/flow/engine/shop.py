@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from noescape.flow.credentials import Granted
 from noescape.flow.engine import manifest
 from noescape.flow.engine.layout import RunFolder, find_run
 from noescape.flow.engine.manifest import Made
 from noescape.flow.engine.state import RunState, read_state
-from noescape.flow.spec import Task
+from noescape.flow.format.spec import Task
+from noescape.flow.secrets.credentials import Granted
 from noescape.flow.status import TaskStatus
 from noescape.records import WorkError
 

@@ -14,7 +14,7 @@ from noescape.files import sha256_file
 from noescape.flow.engine.layout import TaskFolder
 from noescape.flow.engine.manifest import Made
 from noescape.flow.engine.places import local_place
-from noescape.flow.spec import File
+from noescape.flow.format.spec import File
 from noescape.records import WorkError
 
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES, errno.ENOSYS}

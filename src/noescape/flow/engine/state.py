@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from noescape.files import read_jsonl
-from noescape.flow.spec import Task, Workflow
+from noescape.flow.format.spec import Task, Workflow
 from noescape.flow.status import CODE_UPSTREAM, TaskStatus, WorkflowStatus, of_workflow
 from noescape.records import DataError
 

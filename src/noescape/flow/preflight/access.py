@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from noescape.flow.card import holds
-from noescape.flow.credentials import Need, needs
+from noescape.flow.cards.card import holds
 from noescape.flow.preflight.finding import NOT_ASKED, Finding, Situation
+from noescape.flow.secrets.credentials import Need, needs
 
 if TYPE_CHECKING:
-    from noescape.flow.osmo import Osmo
+    from noescape.flow.cluster.osmo import Osmo
 
 CHECK = "credentials"
 

@@ -9,9 +9,9 @@ import shlex
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from noescape.flow.card import Required
-from noescape.flow.command import mend
-from noescape.flow.osmo import find_osmo, has_osmo
+from noescape.flow.cards.card import Required
+from noescape.flow.cards.command import mend
+from noescape.flow.cluster.osmo import find_osmo, has_osmo
 from noescape.flow.preflight.finding import NOT_ASKED, Finding, Situation
 from noescape.flow.storage import UnfinishedError, absolute, is_remote, open_store, url_problem
 from noescape.records import NoescapeError

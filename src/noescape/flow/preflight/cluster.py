@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from noescape.flow.card_parts import Profile
-from noescape.flow.osmo import Osmo, find_osmo
+from noescape.flow.cards.card_parts import Profile
+from noescape.flow.cluster.osmo import Osmo, find_osmo
 from noescape.flow.preflight import access, pod_template
 from noescape.flow.preflight.finding import NOT_ASKED, Finding, Situation
 from noescape.records import NoescapeError

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from noescape.flow.catalog import planned
-from noescape.flow.load import Loaded
+from noescape.flow.cards.catalog import planned
+from noescape.flow.format.load import Loaded
 from noescape.flow.preflight import access, artifacts, cluster, here, service
 from noescape.flow.preflight.finding import Finding, Situation
 

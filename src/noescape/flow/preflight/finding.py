@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from noescape.flow.card import Card
-    from noescape.flow.catalog import Flow
-    from noescape.flow.credentials import Credentials
+    from noescape.flow.cards.card import Card
+    from noescape.flow.cards.catalog import Flow
+    from noescape.flow.format.spec import Workflow
     from noescape.flow.machine import Machine
-    from noescape.flow.spec import Workflow
+    from noescape.flow.secrets.credentials import Credentials
 
 Status = Literal["ok", "missing", "warning", "unknown"]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from noescape.flow.engine.environment import from_caller
 from noescape.flow.engine.needs import cap_notices, gpu_problems
+from noescape.flow.format.units import parse_size, show_size
 from noescape.flow.machine import disk_space, shm_space
 from noescape.flow.preflight.artifacts import ROOT
 from noescape.flow.preflight.cluster import profile_of
 from noescape.flow.preflight.finding import Finding, Situation
 from noescape.flow.preflight.pod_template import NVOPTIX, SHM
 from noescape.flow.storage import absolute, is_remote, url_problem
-from noescape.flow.units import parse_size, show_size
 
 CHECK, TOOLS = "machine", "tools"
 LEAST_DISK = 1 << 30

@@ -22,7 +22,7 @@ from noescape.flow.preflight.finding import Memory
 from noescape.records import NoescapeError
 
 if TYPE_CHECKING:
-    from noescape.flow.osmo import Osmo
+    from noescape.flow.cluster.osmo import Osmo
 
 KEY = "pod_template"
 NVOPTIX = "/usr/share/nvidia/nvoptix.bin"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from noescape.files import read_json_object, utc_stamp, write_json
-from noescape.flow import preferences
+from noescape.flow.cards import preferences
 from noescape.flow.preflight.pod_template import KEY as POD_TEMPLATE
 from noescape.records import NoescapeError
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 
 from noescape.files import contained
+from noescape.flow.format.units import show_size
 from noescape.flow.storage.kernel import try_lock
 from noescape.flow.storage.store import StorageError
-from noescape.flow.units import show_size
 
 _MENDS = {
     errno.ENOSPC: "free space there, then run the same again",

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from noescape.flow.mask import mask
+from noescape.flow.secrets.mask import mask
 from noescape.flow.storage.backends import connect, hidden_values
 from noescape.flow.storage.store import OnBytes, StorageError
 from noescape.flow.storage.urls import remote_parts

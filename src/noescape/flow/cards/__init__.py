@@ -1,0 +1,1 @@
+"""What flows say about themselves, and what a user wishes: catalogue, plan, intents, preferences."""

@@ -1,0 +1,1 @@
+"""The workflow format: read, rendered, checked offline, every problem with its line."""

@@ -1,0 +1,1 @@
+"""What runs, here or there: status, logs, failures and their mends, results fetched."""
