@@ -18,13 +18,14 @@ from hypothesis import settings  # noqa: E402
 settings.register_profile("house", derandomize=True, deadline=None, database=None)
 settings.load_profile("house")
 
+DIFFUSION = ("diffusers", "peft", "transformers")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def missing() -> list[str]:
     """What tests would use and is not installed on this machine; such tests are not collected."""
     modules = ("onnx", "onnxscript", "onnxruntime", "elpv_dataset", "tensorboard", "selenium", "sklearn", "scipy")
-    modules += ("s3fs", "moto", "flask", "flask_cors", "adlfs")
+    modules += ("s3fs", "moto", "flask", "flask_cors", "adlfs", *DIFFUSION)
     out = [name for name in modules if importlib.util.find_spec(name) is None]
     if not any(shutil.which(name) for name in BROWSERS):
         out.append("chromium")
@@ -36,8 +37,11 @@ def missing() -> list[str]:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """The torture suites run only when they are named."""
+    """The torture suites run only when they are named, and only those for which all is installed."""
     if collection_path.name == "torture" and not any("torture" in arg for arg in config.args):
+        return True
+    tries_diffusion = collection_path.parent.name == "torture" and collection_path.match("test_defects_diffusion*.py")
+    if tries_diffusion and any(importlib.util.find_spec(name) is None for name in DIFFUSION):
         return True
     return None
 

@@ -15,7 +15,8 @@ from noescape.flow.cards.plan_text import SECTIONS, plan_text
 from noescape.flow.cards.resolve import resolve
 
 ROOT = "s3://bucket/dig"
-MORE = {"usecase": "glass", "data": "s3://bucket/parts", "uc3_zip_url_root": "s3://bucket/zip/"}
+MORE = {"usecase": "glass", "data": "s3://bucket/parts", "uc3_zip_url_root": "s3://bucket/zip/",
+        "uc2_url_root": "s3://bucket/tiles"}  # fmt: skip
 STEMS = [flow.stem for flow, _ in cards_of(flows())]
 
 
@@ -128,7 +129,7 @@ def test_missing_artifacts_are_made_by_the_exact_setup_command() -> None:
     text = plan_text(made)
     assert text.index("submit setup_glass") < text.index("submit setup_pretrained")  # data before what is fitted to it
     here = mend("setup_metal_surface", "datasets/metal_surface/raw", {"dig_url_root": "my dig"})
-    assert here == "noescape flow run setup_metal --set 'dig_url_root=my dig'"
+    assert here == "noescape flow run setup_metal --set 'dig_url_root=my dig' 'uc2_url_root=<uc2_url_root>'"
     own = mend("setup_wood", "datasets/wood/raw", {"dig_url_root": "s3://b/d"})
     assert own == "noescape flow data upload FOLDER s3://b/d/datasets/wood/raw/"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -106,11 +107,15 @@ def test_detached_the_engine_goes_on_alone(here: Path, capsys: pytest.CaptureFix
 def test_a_signal_ends_the_run_in_order(here: Path, name: str) -> None:
     """Tasks are stopped, the state says so, exit code 1, nothing is left; `resume` goes on."""
     path = write_flow(here, sh("a", f"touch {here}/up; [ -e {here}/ok ] || sleep 60"))
-    words = [sys.executable, "-m", "noescape", "flow"]
-    with subprocess.Popen([*words, "run", str(path)], stdout=subprocess.PIPE, text=True, cwd=here) as engine:
+    heard = signal.Signals[f"SIG{name}"]
+    words = [sys.executable, "-m", "noescape", "flow", "run", str(path)]
+    # The tests themselves may run under nohup, which the engine respects.
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, text=True, cwd=here, preexec_fn=lambda: signal.signal(heard, signal.SIG_DFL)
+    ) as engine:
         while not (here / "up").exists():
             time.sleep(0.01)
-        engine.send_signal(getattr(__import__("signal"), f"SIG{name}"))
+        engine.send_signal(heard)
         out, _ = engine.communicate(timeout=30)
     assert engine.returncode == 1 and f"SIG{name}" in out and "demo-1: FAILED_CANCELED" in out
     (here / "ok").touch()

@@ -22,6 +22,7 @@ GROUPS = (
     "compare",
     "tune",
     "export",
+    "defects",
     "flow",
     "doctor",
 )

@@ -32,7 +32,7 @@ def read_coco(
     polygons, run lengths (plain or compressed), else the filled box. Raises DataError listing what is wrong.
     """
     check_split(split=split, fraction=train_fraction)
-    images_by_id, shapes, names = _parse(annotations)
+    images_by_id, shapes, names = parse_coco(annotations)
     groups = {i: str(r["group"]) for i, r in images_by_id.items() if r.get("group") is not None}
     grouped = split == "group" and len(groups) == len(images_by_id)
     good = [i for i in images_by_id if i not in shapes]
@@ -141,8 +141,8 @@ def _kind(shapes: list[dict[str, Any]], names: Mapping[Any, str]) -> str:
     return f"defect_{name}" if name in (GOOD_TYPE, UNCERTAIN_TYPE) else name
 
 
-def _parse(path: Path) -> tuple[dict[Any, dict[str, Any]], dict[Any, list[dict[str, Any]]], dict[Any, str]]:
-    """Images by id, shapes by image id, names by category id; all cross-references checked."""
+def parse_coco(path: Path) -> tuple[dict[Any, dict[str, Any]], dict[Any, list[dict[str, Any]]], dict[Any, str]]:
+    """Images by id, shapes by image id, names by category id; all cross-references checked. DataError: all problems."""
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise ValueError(f"larger than {MAX_JSON_BYTES} bytes")

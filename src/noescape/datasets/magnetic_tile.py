@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,9 @@ _NAME = re.compile(r"exp(\d+)_num_(\d+)\.jpe?g", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Tile:
+class TileImage:
+    """One capture: its file, what it shows, its mask, and what tells its tile."""
+
     path: Path
     kind: str
     mask: Path | None
@@ -58,8 +60,8 @@ def import_magnetic_tile(
     check_split(split=split, fraction=train_fraction)
     refuse_overlap(src, out)
     skipped: list[ImageError] = []
-    tiles = _find(src, skipped)
-    groups = [f"tile-{t:03d}" for t in physical_tiles([t.capture for t in tiles], lambda i: _grey(tiles[i].path))]
+    tiles = find_tiles(src, skipped)
+    groups = tiles_of(tiles)
     flawed = {g for g, t in zip(groups, tiles, strict=True) if t.kind != GOOD_TYPE}
     good = [i for i, t in enumerate(tiles) if t.kind == GOOD_TYPE]
     if split == "group":
@@ -98,7 +100,14 @@ def import_magnetic_tile(
     return write_mvtec(out, CATEGORY, placements, info=info, notes=notes, skipped=skipped, progress=progress)
 
 
-def _find(src: Path, skipped: list[ImageError]) -> list[_Tile]:
+def tiles_of(captures: Sequence[TileImage]) -> list[str]:
+    """The name of the physical tile that each capture shows."""
+    found = physical_tiles([c.capture for c in captures], lambda i: _grey(captures[i].path))
+    return [f"tile-{tile:03d}" for tile in found]
+
+
+def find_tiles(src: Path, skipped: list[ImageError]) -> list[TileImage]:
+    """Every capture below `src`; those that cannot be read go to `skipped`. DataError where there is no such set."""
     folders = sorted(p for p in src.iterdir() if p.is_dir() and p.name.startswith("MT_")) if src.is_dir() else []
     tiles = []
     for folder in folders:
@@ -115,7 +124,7 @@ def _find(src: Path, skipped: list[ImageError]) -> list[_Tile]:
                 continue
             mask = path.with_suffix(".png")
             capture = Capture(number=int(named[2]), kind=kind, height=picture.height, width=picture.width)
-            tiles.append(_Tile(path=path, kind=kind, mask=mask if mask.is_file() else None, capture=capture))
+            tiles.append(TileImage(path=path, kind=kind, mask=mask if mask.is_file() else None, capture=capture))
     if not any(t.kind == GOOD_TYPE for t in tiles):
         raise DataError(
             f"{src}: expected MT_Free/Imgs/exp1_num_123.jpg and MT_<defect>/Imgs/… of the magnetic-tile set"

@@ -63,20 +63,23 @@ def _add_common(p: argparse.ArgumentParser) -> None:
 
 def run_run(args: argparse.Namespace) -> int:
     """Decide, load, check, run."""
+    from noescape.cli.flow.inputs import refuse_missing
     from noescape.flow.engine.run import prepare
     from noescape.flow.format.load import require
 
     _check(args)
     if args.name:
         args.set = [*args.set, f"name={args.name}"]
-    loaded = _load(args.flow, args.set, args.set_string) if _plain(args) else _load_with_card(args)
+    loaded, wanted = (_load(args.flow, args.set, args.set_string), None) if _plain(args) else _load_with_card(args)
     workflow = require(loaded)
     for problem in loaded.problems:
         print(f"note: {problem}", file=sys.stderr)
     machine, credentials = _machine(workflow), _credentials(args.env_file)
+    refuse_missing(loaded, Path.cwd(), credentials.storage())
     facts = {
         "env_file": str(args.env_file.absolute()) if args.env_file else None,
         "max_retries": args.max_retries,
+        "wanted": wanted,
     }
     run = prepare(
         loaded,
@@ -87,7 +90,7 @@ def run_run(args: argparse.Namespace) -> int:
         storage_secrets=credentials.storage(),
         facts=facts,
     )
-    return _detached(run, args) if args.detach else _work(run, workflow, machine, credentials, args)
+    return _detached(run, args) if args.detach else _work(run, loaded, machine, credentials, args)
 
 
 def run_resume(args: argparse.Namespace) -> int:
@@ -105,8 +108,8 @@ def run_resume(args: argparse.Namespace) -> int:
         args.env_file = Path(facts["env_file"])
     if args.max_retries is None:
         args.max_retries = facts.get("max_retries")
-    workflow = require(reload(run, sets=args.set, string_sets=args.set_string))
-    return _work(run, workflow, _machine(workflow), _credentials(args.env_file), args)
+    loaded = reload(run, sets=args.set, string_sets=args.set_string)
+    return _work(run, loaded, _machine(require(loaded)), _credentials(args.env_file), args)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -127,8 +130,8 @@ def _card(path: Path) -> Path:
     return path.with_name(f"{path.stem}.card.yaml")
 
 
-def _load_with_card(args: argparse.Namespace) -> Loaded:
-    """A flow by name, or a file with a card: its card decides what is not given."""
+def _load_with_card(args: argparse.Namespace) -> tuple[Loaded, int | None]:
+    """A flow by name, or a file with a card: its card decides what is not given. And how many results are wanted."""
     from noescape.flow.cards.catalog import find, planned
     from noescape.records import UsageError
 
@@ -140,7 +143,7 @@ def _load_with_card(args: argparse.Namespace) -> Loaded:
         print(f"note: {note}", file=sys.stderr)
     knobs = flow.card.knobs if flow.card else {}
     required = [name for name, knob in knobs.items() if knob.load_bearing]
-    return _load(flow.path, resolved.sets, resolved.string_sets, required)
+    return _load(flow.path, resolved.sets, resolved.string_sets, required), resolved.wanted
 
 
 def _load(place: Path | str, sets: Sequence[str], string_sets: Sequence[str], required: Sequence[str] = ()) -> Loaded:
@@ -183,17 +186,17 @@ def _credentials(env_file: Path | None) -> Credentials:
     return credentials
 
 
-def _work(
-    run: RunFolder, workflow: Workflow, machine: Machine, credentials: Credentials, args: argparse.Namespace
-) -> int:
+def _work(run: RunFolder, loaded: Loaded, machine: Machine, credentials: Credentials, args: argparse.Namespace) -> int:
+    from noescape.cli.flow.results import results_of
     from noescape.cli.flow.telling import tell_end, telling
     from noescape.flow.engine.run import MAX_RETRIES, work
+    from noescape.flow.format.load import require
 
     _keep_to_ourselves()
     with telling(run, as_json=args.json) as on_event:
         outcome = work(
             run,
-            workflow,
+            require(loaded),
             machine=machine,
             credentials=credentials,
             max_retries=MAX_RETRIES if args.max_retries is None else args.max_retries,
@@ -202,7 +205,13 @@ def _work(
             environ=_callers_environment(),
             storage_secrets=credentials.storage(),
         )
-    tell_end(outcome, runs_flag=_runs_flag(args), as_json=args.json)
+    results = None
+    if _card(Path(loaded.path)).exists():
+        facts = run.read_facts()
+        results = results_of(loaded, Path(facts.get("base", ".")), credentials.storage(), facts.get("wanted"))
+    if results and not results.made and outcome.status != "COMPLETED":
+        results = None
+    tell_end(outcome, results, runs_flag=_runs_flag(args), as_json=args.json)
     return 0 if outcome.status == "COMPLETED" else 1
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from noescape.cli.flow.results import Results
     from noescape.flow.engine.layout import RunFolder
     from noescape.flow.engine.outcome import Failure, Outcome
 
@@ -107,22 +108,30 @@ class _Table:
         self._view.close()
 
 
-def tell_end(outcome: Outcome, *, runs_flag: str, as_json: bool) -> None:
-    """How it ended; for each failure the end of its log and what to do."""
+def tell_end(outcome: Outcome, results: Results | None, *, runs_flag: str, as_json: bool) -> None:
+    """How it ended, and where the results are; for each failure the end of its log and what to do."""
     if as_json:
         failures = [
             {"task": f.task, "retry_id": f.retry, "status": f.status, "exit_code": f.code, "message": f.message,
              "log": str(f.log)}
             for f in outcome.failures
         ]  # fmt: skip
-        facts = {"event": "outcome", "run": outcome.run_id, "status": outcome.status, "folder": str(outcome.run)}
-        print(json.dumps(facts | {"seconds": round(outcome.seconds, 3), "failures": failures}, ensure_ascii=True))
+        facts: dict[str, Any] = {
+            "event": "outcome",
+            "run": outcome.run_id,
+            "status": outcome.status,
+            "folder": str(outcome.run),
+        }
+        facts |= {"seconds": round(outcome.seconds, 3), "failures": failures}
+        print(json.dumps(facts | {"results": results.as_json() if results else None}, ensure_ascii=True))
         return
     for failure in outcome.failures:
         _tell_failure(failure)
     kept = f", {outcome.kept} kept" if outcome.kept else ""
     print(f"{outcome.run_id}: {outcome.status} in {outcome.seconds:.1f} s ({outcome.ran} groups run{kept})")
     print(f"logs and outputs: {outcome.run}")
+    for line in results.lines() if results else ():
+        print(line)
     if outcome.status != "COMPLETED":
         print(f"go on with it:    noescape flow resume {outcome.run_id}{runs_flag}")
     sys.stdout.flush()

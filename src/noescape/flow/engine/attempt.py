@@ -258,10 +258,13 @@ class Attempt:
         }
         if self._local.outputs:
             from noescape.flow.engine.urls import listing_of, store_at
+            from noescape.flow.storage.store import matcher
 
             self.marks["output_upload_start_time"] = time.time()
             for one in self._local.outputs:
                 store = store_at(self._shop, one.url)
+                if not any(map(matcher(one.regex), (file.path for file in made))) and not store.exists():
+                    continue  # as on a cluster, nothing comes from nothing: no empty folder that looks like a result
                 store.upload(
                     self.folder.output,
                     regex=one.regex,

@@ -1,0 +1,1 @@
+"""Generators of defect images behind one interface."""

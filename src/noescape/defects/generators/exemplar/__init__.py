@@ -1,0 +1,1 @@
+"""The generator for a CPU: real example defects, moved, varied and drawn into good images."""
