@@ -49,6 +49,37 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     assert left.value.code == 0 and said.startswith(f"usage: noescape {name}") and len(said) > 200
 
 
+@pytest.mark.parametrize("part", ["flow", "defects"])
+def test_every_part_of_a_group_shows_how_it_is_typed(part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([part, "--help"])
+    listed = capsys.readouterr().out.split("\n    ")[1:]
+    names = [line.split()[0] for line in listed if not line.startswith(" ") and line.strip()]
+    assert len(names) > 8
+    for name in names:
+        with pytest.raises(SystemExit):
+            main([part, name, "--help"])
+        assert f"\n  noescape {part} {name}" in capsys.readouterr().out, name
+
+
+def test_a_place_that_cannot_be_written_is_named_as_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not the hidden file beside it that was to be renamed."""
+    from noescape.cli import doctor
+    from noescape.files import write_with
+
+    def run(args: object) -> int:
+        write_with(tmp_path / "taken", lambda part: None)
+        return 0
+
+    (tmp_path / "taken").mkdir()
+    monkeypatch.setattr(doctor, "run", run)
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr().err
+    assert said.endswith(f"({tmp_path / 'taken'})\n") and "directory" in said and ".part" not in said
+
+
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["fit", "--nonsense"], ["inspect"], ["fit", "--seed", "x"]])
 def test_wrong_use_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:

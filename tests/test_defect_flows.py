@@ -95,7 +95,7 @@ def test_finetune_leaves_a_checkpoint_by_step_also_for_a_use_case_of_ones_own(
     (raw / "ag_config.yaml").write_text("max_iter: 300\nanomaly_types: [[Phone, stain]]\n", "utf-8")
     given = ["usecase=my_part", "dig_url_root=./dig", "name=three"]
     assert main(["flow", "run", "finetune", "--set", *given]) == 0
-    assert "gave 1" in capsys.readouterr().out
+    assert "gave 1 result\n" in capsys.readouterr().out
     step = place / "dig/runs/three/finetune/checkpoints/model/iter_000000300/checkpoint.json"
     assert json.loads(step.read_text("utf-8"))["anomaly_types"] == ["Phone+stain"]
 

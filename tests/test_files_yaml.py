@@ -50,6 +50,14 @@ def test_hostile_text_is_a_usage_error_with_its_place(name: str) -> None:
     assert time.monotonic() - start < 20
 
 
+def test_a_key_said_twice_with_the_same_word_leaves_no_doubt() -> None:
+    """Long texts stand between the two in files of others; a list or map said twice is refused whatever it holds."""
+    assert parse_yaml("- path: /a\n  text: |\n    b\n  path: /a\n") == [{"path": "/a", "text": "b\n"}]
+    for text in ("a: [1]\na: [1]\n", "a: 1\na: '1'\n", "a: 1\na: 1\na: 2\n"):
+        with pytest.raises(UsageError, match="given twice"):
+            parse_yaml(text)
+
+
 def test_alias_bombs_are_refused() -> None:
     """Nine lines that would mean a billion values."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]

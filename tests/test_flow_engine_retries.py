@@ -116,3 +116,17 @@ def test_what_was_restarted_because_of_others_uses_up_no_try(tmp_path: Path) -> 
     other = sh("other", fails_with(tmp_path, "m", 8, 8, 8, 8, 0), exitActions={"RESCHEDULE": "8"})
     outcome = bench.run(groups=[{"name": "g", "tasks": [lead, other]}], max_retries=3)
     assert outcome.status == "COMPLETED"
+
+
+def test_a_task_goes_on_from_its_own_checkpoint(tmp_path: Path) -> None:
+    """The first time nothing is there yet; then each try begins with what the one before kept."""
+    bench = Bench(tmp_path)
+    script = """
+        cat {{input:0}}/n > {{output}}/seen 2>/dev/null || true; n=$(cat {{input:0}}/n 2>/dev/null || echo 0)
+        echo $((n + 1)) > /state/n; [ $n -ge 2 ]
+    """
+    task = sh("a", script, inputs=[{"url": "kept/state"}], exitActions={"RESCHEDULE": "1"},
+              checkpoint=[{"path": "/state", "url": "kept", "frequency": "1h"}])  # fmt: skip
+    assert bench.run(task, max_retries=3).status == "COMPLETED"
+    assert bench.task("a").path.name == "2" and (bench.task("a").output / "seen").read_text() == "2\n"
+    assert (tmp_path / "kept" / "state" / "n").read_text() == "3\n"

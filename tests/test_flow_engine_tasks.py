@@ -13,6 +13,7 @@ import pytest
 from flow_maker import Bench, leftovers, sh
 from noescape.flow.engine.layout import TaskFolder
 from noescape.flow.engine.places import local_place
+from noescape.flow.format.spec import Checkpoint
 
 ODD = "Täler & 'quoted' $(x) \"d\" 名前"
 
@@ -212,7 +213,7 @@ def test_what_a_command_leaves_behind_is_ended(tmp_path: Path) -> None:
 
 def test_a_checkpoint_is_uploaded_now_and_then_and_at_the_end(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    seen = tmp_path / "kept" / "step"
+    seen = tmp_path / "kept" / "ckpt" / "step"  # below the url under its own name, unlike an output
     script = f"""
         echo 1 > /ckpt/step
         for i in $(seq 200); do [ "$(cat {seen} 2>/dev/null)" = 1 ] && break; sleep 0.02; done
@@ -231,3 +232,12 @@ def test_an_input_from_another_run(tmp_path: Path) -> None:
         name="second",
     )
     assert bench.made() == {"use/x": "model\nmodel\n"}
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/data/models", "models"), ("/data/models/", "models"), ("{{output}}", "output"), ("{{input:0}}/c", "c"),
+     ("/a/{{workflow_id}}", "{{workflow_id}}")],
+)  # fmt: skip
+def test_a_checkpoint_lies_below_its_url_under_its_own_name(path: str, name: str) -> None:
+    assert Checkpoint(path=path, url="s3://b/x/", frequency="1m").place == f"s3://b/x/{name}"

@@ -132,6 +132,22 @@ def test_everything_missing_is_told_at_once(run: Run) -> None:
     assert missing["credentials store-key"] == "set STORE_TOKEN or STORE_KEY_TOKEN in the environment or .env"
     assert missing["credentials mount"].startswith("set MOUNT__<KEY> for each file <KEY>")
     assert missing["artifacts models/base"] == "noescape flow run setup_pretrained --set dig_url_root=root"
+    assert missing["artifacts parts"].endswith("(noescape flow data upload FOLDER parts)"), "first what, then where"
+
+
+def test_a_folder_of_data_sets_comes_from_their_setups_and_in_the_order_in_which_they_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for verb, code in (("preflight", 1), ("run", 2)):
+        assert main(["flow", verb, "setup_pretrained", "--set", "dig_url_root=root"]) == code
+        said = "".join(capsys.readouterr())
+        assert "noescape flow run setup_metal --set dig_url_root=root" in said and "run setup_glass" in said
+        assert "setup_pcb" not in said, "what is only planned helps nobody"
+    name = "texture_defect_generation_day1_manual_roi"
+    assert main(["flow", "preflight", name, "--set", "dig_url_root=root", "usecase=metal_surface"]) == 1
+    steps = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("  1. ", "  2. "))]
+    assert "run setup_metal " in steps[0] and "run setup_pretrained " in steps[1], "a checkpoint needs examples first"
 
 
 def test_people_read_a_list_that_ends_with_what_to_do(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -248,3 +248,23 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> N
     lines = [p.line or 0 for p in found.problems]
     assert sorted(set(lines)) == [3, 6, 8, 16, 18, 20] and lines == sorted(lines)
     assert not re.search(r"pydantic|function-|BeforeValidator|\bstr\b|NoneType", "\n".join(map(str, found.problems)))
+
+
+def test_a_name_that_is_a_number_is_no_name(tmp_path: Path) -> None:
+    assert errors(loaded(tmp_path, tasks(task()).replace("name: w", "name: 3"))) == [("value", 2)]
+    assert errors(loaded(tmp_path, tasks("name: 7, image: x, command: [sh]"))) == [("value", 4)]
+
+
+def test_an_input_from_a_group_is_told_with_its_tasks(tmp_path: Path) -> None:
+    row = "    tasks: [{name: %s, image: x, command: [sh], inputs: [%s]}]\n"
+    text = (
+        "workflow:\n  name: w\n  groups:\n  - name: g\n" + row % ("a", "") + "  - name: h\n" + row % ("b", "{task: g}")
+    )
+    found = only(loaded(tmp_path, text))
+    assert (found.rule, found.line) == ("input-task", 7) and "group" in found.message and found.mend.endswith(": a")
+
+
+def test_labels_of_a_group_are_not_portable_either(tmp_path: Path) -> None:
+    text = "workflow:\n  name: w\n  groups:\n  - name: g\n    labels: {a: b}\n    tasks:\n"
+    found = loaded(tmp_path, text + "    - {name: a, image: x, command: [x]}\n")
+    assert errors(found) == [("not-portable", 5)]

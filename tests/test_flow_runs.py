@@ -46,7 +46,7 @@ def test_a_failure_shows_its_code_the_end_of_its_log_and_how_to_go_on(
     assert "task bad: FAILED, exit code 1" in out and "line 50" in out and "line 32\n" in out and "line 31\n" not in out
     assert "\x1b" not in out and "behind-group  FAILED_UPSTREAM" in out
     command = out.split("go on with it:")[1].split("\n")[0].split()
-    assert command[:3] == ["noescape", "flow", "resume"]
+    assert command[:3] == ["noescape", "flow", "resume"] and "add --set KNOB=VALUE" in out
     (here / "ok").touch()
     assert main(command[1:]) == 0
     assert "demo-1: COMPLETED" in capsys.readouterr().out

@@ -207,3 +207,64 @@ def test_exit_codes_with_two_actions_or_none(tmp_path: Path, actions: str, told:
 def test_a_checkpoint_every_moment_is_refused(tmp_path: Path) -> None:
     text = tasks(task(more="checkpoint: [{path: /a, url: s3://b, frequency: 0}]"))
     assert errors(loaded(tmp_path, text)) == [("duration", 4)]
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["dataset: d", "labels: {a: b}", "inputs: [{dataset: d}]", "outputs: [{dataset: d}]",
+     "outputs: [{update_dataset: {name: d}, url: s3://b}]", "checkpoint: [{path: /a, frequency: 1m, dataset: d}]"],
+)  # fmt: skip
+def test_what_is_not_portable_is_one_problem_with_a_mend(tmp_path: Path, row: str) -> None:
+    """And not also a missing url, or a key that is not known."""
+    found = only(loaded(tmp_path, tasks(task(more=row))))
+    assert (found.rule, found.line) == ("not-portable", 4) and "not portable" in found.message and found.mend
+
+
+@pytest.mark.parametrize(
+    ("row", "word"),
+    [("inputs: b", "{task: NAME}"), ("inputs: [b]", "{task: NAME}"), ("inputs: {task: b}", "{task: NAME}"),
+     ("outputs: s3://b", "{url: s3://"), ("files: {/a: x}", "{path: "), ("environment: [A]", "{NAME: value}"),
+     ("exitActions: [1]", "RESCHEDULE"), ("credentials: c", "{VARIABLE: key}"), ("checkpoint: {path: /a}", "5m")],
+)  # fmt: skip
+def test_a_wrong_shape_is_told_with_the_right_one(tmp_path: Path, row: str, word: str) -> None:
+    found = only(loaded(tmp_path, tasks(task("b"), task("a", row))))
+    assert (found.rule, found.line) == ("type", 5) and word in found.mend
+
+
+@pytest.mark.parametrize("image", ["''", "' '", "my image:1"])
+def test_an_image_has_a_name_on_a_cluster(tmp_path: Path, image: str) -> None:
+    text = tasks(f"name: a, image: {image}, command: [sh]")
+    assert errors(loaded(tmp_path, text, "osmo")) == [("image", 4)]
+    assert warnings(loaded(tmp_path, text)) == [("image", 4)] and not loaded(tmp_path, text).failed
+
+
+def test_a_command_begins_with_a_program(tmp_path: Path) -> None:
+    assert errors(loaded(tmp_path, tasks("name: a, image: x, command: ['', -c]"))) == [("command", 4)]
+
+
+@pytest.mark.parametrize("name", ["A B", "A=B", "''", "1A"])
+def test_names_that_no_variable_can_have(tmp_path: Path, name: str) -> None:
+    for more in (f"environment: {{{name}: x}}", f"credentials: {{c: {{{name}: key}}}}"):
+        assert errors(loaded(tmp_path, tasks(task(more=more)))) == [("variable", 4)]
+
+
+def test_a_variable_that_is_set_twice(tmp_path: Path) -> None:
+    more = "environment: {T: x, U: y}, credentials: {c: {T: k}, d: {T: k}, e: /mount}"
+    found = loaded(tmp_path, tasks(task(more=more)))
+    assert warnings(found) == [("variable", 4)] * 2 and "'c' is taken" in found.problems[0].message
+
+
+def test_exit_actions_in_two_spellings_are_one(tmp_path: Path) -> None:
+    found = loaded(tmp_path, tasks(task(more="exitActions: {fail: 3, FAIL: '4-5'}")))
+    assert found.workflow and set(found.workflow.tasks[0].exitActions["FAIL"].split(",")) == {"3", "4-5"}
+
+
+def test_a_good_end_that_is_tried_again(tmp_path: Path) -> None:
+    assert warnings(loaded(tmp_path, tasks(task(more="exitActions: {RESCHEDULE: 0-255}")))) == [("exit-codes", 4)]
+
+
+def test_a_url_with_one_slash_is_a_folder(tmp_path: Path) -> None:
+    text = tasks(task(more="outputs: [{url: 's3:/b/x'}]"))
+    found = only(loaded(tmp_path, text, "osmo"))
+    assert (found.rule, found.level) == ("url", "error") and "s3://" in found.mend
+    assert warnings(loaded(tmp_path, text)) == [("url", 4)]

@@ -238,3 +238,30 @@ def test_without_template_marks_no_process_is_needed(monkeypatch: pytest.MonkeyP
     )
     monkeypatch.setattr("noescape.flow.format.template.subprocess.run", None)
     assert render(source, {}).text == expected
+
+
+@pytest.mark.parametrize(
+    ("braces", "word"),
+    [("{{inputs:0}}", "{{input:0}}"), ("{{output:0}}", "{{output}}"), ("{{outputs}}", "{{output}}"),
+     ("{{input}}", "{{input:0}}"), ("{{OUTPUT}}", "{{output}}"), ("{{hosts:a}}", "{{host:NAME}}"),
+     ("{{workflow_name}}", "{{workflow_id}}")],
+)  # fmt: skip
+def test_what_is_nearly_a_token_is_told_with_the_token(tmp_path: Path, braces: str, word: str) -> None:
+    found = only(loaded(tmp_path, tasks(task(more=f"args: ['{braces}'], inputs: [{{url: s3://b}}]"))))
+    assert found.line == 4 and found.rule in ("token", "undefined") and word in found.mend
+
+
+@pytest.mark.parametrize("script", ["awk {{print $1}}", "docker ps --format {{.Names}}", "{{a b}}"])
+def test_braces_of_a_script_are_told_as_such(tmp_path: Path, script: str) -> None:
+    found = only(loaded(tmp_path, tasks(task(more=f"args: ['{script}']"))))
+    assert (found.rule, found.line) == ("template", 4) and "script" in found.mend and "at " not in found.message
+
+
+def test_a_token_that_a_loop_puts_together_out_of_raw_pieces(tmp_path: Path) -> None:
+    """Nothing in braces is left for the second rendering but the token, so it does survive."""
+    pieces = "{% raw %}{{input:{% endraw %}{{ i }}{% raw %}}}{% endraw %}"
+    more = f"args: ['{{% for i in range(1) %}}{pieces}{{% endfor %}}'], inputs: [{{url: s3://b}}]"
+    found = loaded(tmp_path, tasks(task(more=more)), "osmo")
+    assert found.problems == () and found.workflow and found.workflow.tasks[0].args == ("{{input:0}}",)
+    told = loaded(tmp_path, tasks(task(more="args: ['{% raw %}{{ x }}{% endraw %}']")), sets=["x=1"])
+    assert warnings(told) == [("raw", 4)]

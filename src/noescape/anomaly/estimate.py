@@ -10,11 +10,11 @@ from noescape.anomaly.config import InspectorConfig
 from noescape.anomaly.detector import embed
 from noescape.anomaly.embedder import embedding_spec, torch_embedding, view_of
 from noescape.anomaly.fit import run_folder
-from noescape.anomaly.parallel import worker_count
 from noescape.anomaly.run_data import learnt_data
 from noescape.datasets import Dataset
 from noescape.features.runtime import OpenVinoEmbedder, convert_to_openvino
 from noescape.imaging import read_picture
+from noescape.imaging.parallel import worker_count
 from noescape.records import ImageError, WorkError
 
 SAMPLES = 5

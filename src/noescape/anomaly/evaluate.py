@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from noescape.anomaly.bundle import Bundle
-from noescape.anomaly.parallel import ordered_map, worker_count
 from noescape.anomaly.progress import Tell, silent
 from noescape.anomaly.run_data import tested_data
 from noescape.datasets import Dataset, data_digest
 from noescape.files import write_json, write_jsonl
 from noescape.imaging import label_regions, read_picture, resize_mask
+from noescape.imaging.parallel import ordered_map, worker_count
 from noescape.metrics import PixelScores, evaluate_images, evaluator_digest, operating_point, pixel_summary, rate_fields
 from noescape.records import GOOD_TYPE, DataError, ImageError, Sample
 

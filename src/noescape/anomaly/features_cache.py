@@ -20,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from noescape.anomaly.detector import View, embed
-from noescape.anomaly.parallel import ordered_map
 from noescape.anomaly.progress import Tell
 from noescape.anomaly.unlike import Seen
 from noescape.features.runtime import Embedder
 from noescape.files import write_json, write_with
 from noescape.imaging import Appearance, Picture
+from noescape.imaging.parallel import ordered_map
 from noescape.records import ImageError, Sample, WorkError
 
 Float = npt.NDArray[np.float32]

@@ -33,7 +33,6 @@ from noescape.anomaly.evaluate import evaluate_test
 from noescape.anomaly.events import Events
 from noescape.anomaly.features_cache import FeatureCache
 from noescape.anomaly.learn import gather, learn, score_good, score_heldout
-from noescape.anomaly.parallel import worker_count
 from noescape.anomaly.probe import make_probes
 from noescape.anomaly.progress import Tell, silent
 from noescape.anomaly.run_data import learnt_data
@@ -64,6 +63,7 @@ from noescape.files import (
     write_text,
 )
 from noescape.imaging import Picture, read_picture
+from noescape.imaging.parallel import worker_count
 from noescape.records import DataError, ImageError, UsageError
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -19,7 +19,6 @@ import numpy as np
 from noescape.anomaly.bundle import Bundle
 from noescape.anomaly.detector import Detector
 from noescape.anomaly.evaluate import summary
-from noescape.anomaly.parallel import ordered_map, worker_count
 from noescape.anomaly.progress import Tell, silent
 from noescape.anomaly.unlike import drift, flags
 from noescape.anomaly.verdict import Judge, error_row
@@ -36,6 +35,7 @@ from noescape.files import (
     write_json,
 )
 from noescape.imaging import Appearance, png_bytes, read_picture
+from noescape.imaging.parallel import ordered_map, worker_count
 from noescape.metrics import evaluator_digest, rate, rate_fields
 from noescape.records import DataError, ImageError, Sample, UsageError
 from noescape.report import write_inspection_report

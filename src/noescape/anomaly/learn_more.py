@@ -17,11 +17,11 @@ from noescape.anomaly.bundle import Bundle, Tensors
 from noescape.anomaly.coreset import greedy_coreset
 from noescape.anomaly.detector import PatchCoreScorer, embed
 from noescape.anomaly.padim import Moments, Padim, gather_moments, padim_from_moments
-from noescape.anomaly.parallel import ordered_map, worker_count
 from noescape.anomaly.patchcore import PatchCore
 from noescape.anomaly.progress import Tell
 from noescape.features.neighbours import NearestNeighbours
 from noescape.imaging import read_picture
+from noescape.imaging.parallel import ordered_map, worker_count
 from noescape.records import DataError, Sample
 
 Float = npt.NDArray[np.float32]

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from noescape.anomaly.bundle import Bundle
-from noescape.anomaly.parallel import ordered_map, worker_count
 from noescape.anomaly.progress import Tell
 from noescape.anomaly.thresholds import GoodScores, sample_pixels
 from noescape.anomaly.unlike import Seen, drift, flags
 from noescape.files import read_jsonl, sha256_file
 from noescape.imaging import read_picture
+from noescape.imaging.parallel import ordered_map, worker_count
 from noescape.records import DataError, ImageError, Sample
 
 FEW = 50

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from noescape.anomaly.parallel import ordered_map, worker_count
+from noescape.imaging.parallel import ordered_map, worker_count
 
 Float = npt.NDArray[np.float32]
 

@@ -12,13 +12,13 @@ import numpy as np
 from noescape.anomaly.bundle import Bundle, change
 from noescape.anomaly.features_cache import FeatureCache
 from noescape.anomaly.learn import gather, score_good, score_heldout
-from noescape.anomaly.parallel import worker_count
 from noescape.anomaly.progress import Tell, silent
 from noescape.anomaly.run_data import learnt_data
 from noescape.anomaly.thresholds import thresholds
 from noescape.datasets import data_digest
 from noescape.files import dump_json
 from noescape.imaging import read_picture
+from noescape.imaging.parallel import worker_count
 from noescape.records import DataError, UsageError
 
 

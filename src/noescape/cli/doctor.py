@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(lines(checks)))
     for check in failed:
         fix = f"; {check.fix}" if check.fix else ""
-        print(f"required but {check.status}: {check.name}: {check.detail}{fix}", file=sys.stderr)
+        lacks = "missing" if check.status == "optional" else check.status  # what is required is not optional
+        print(f"required but {lacks}: {check.name}: {check.detail}{fix}", file=sys.stderr)
     return 1 if failed else 0
 
 

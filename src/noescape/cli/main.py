@@ -78,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; Python must not complain
         return 1
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
+        place = error.filename2 or error.filename  # of a rename the target: the hidden source says nothing to anyone
+        where = f" ({place})" if place else ""
         print(f"error: {error.strerror or error}{where}", file=sys.stderr)
         return 1
 

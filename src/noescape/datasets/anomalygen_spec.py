@@ -40,7 +40,7 @@ def read_spec(path: Path, tell: Tell) -> dict[str, DefectSpec]:
     try:
         lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeError) as error:
-        tell("spec_unreadable", f"cannot be read ({error})")
+        tell("spec_unreadable", f"cannot be read ({getattr(error, 'strerror', None) or error})")
         return {}
     spec: dict[str, DefectSpec] = {}
     for number, line in enumerate(lines, 1):
@@ -56,7 +56,8 @@ def read_spec(path: Path, tell: Tell) -> dict[str, DefectSpec]:
 
 def _take_row(row: Any, spec: dict[str, DefectSpec], tell: Tell) -> None:
     if not isinstance(row, dict) or not isinstance(row.get("defect_type"), str):
-        tell("spec_line", 'expected {"defect_type": "TEXTURE+TYPE", "spatial_dependency": …}')
+        came = f"keys {', '.join(map(repr, row))}" if isinstance(row, dict) else type(row).__name__
+        tell("spec_line", f'expected {{"defect_type": "TEXTURE+TYPE", "spatial_dependency": …}}, got {came[:120]}')
         return
     key, kind = row["defect_type"], row.get("spatial_dependency")
     prompt = row.get("roi_prompt_defect_location") or ""

@@ -66,15 +66,19 @@ class _StrictLoader(yaml.SafeLoader):
         return node
 
     def _refuse_twins(self, node: Any) -> None:
-        """Checked on the nodes as written: later, merged mappings bring keys that may rightly be overridden."""
-        seen = set()
-        for key_node, _ in node.value:
+        """Checked on the nodes as written: later, merged mappings bring keys that may rightly be overridden.
+
+        The same word said twice (`path: /a` above and below a long text) leaves no doubt, and passes.
+        """
+        seen: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
-            if key in seen:
+            said = (value_node.tag, value_node.value) if isinstance(value_node, yaml.ScalarNode) else object()
+            if seen.get(key, said) != said:
                 raise yaml.MarkedYAMLError(problem=f"key {key!r} given twice", problem_mark=key_node.start_mark)
-            seen.add(key)
+            seen[key] = said
 
 
 def _whole_number(loader: _StrictLoader, node: Any) -> Any:

@@ -17,22 +17,30 @@ submit it, where results will lie, how many, how long, how large. Nothing is sta
   noescape flow plan good_image_generation --set dig_url_root=s3://bucket/dig --images 200
   noescape flow plan --defects bridge,tombstone --set dig_url_root=dig      picks the flows by what they make
 """
+LIST = """\
+The flows there are, and what each makes.
+
+  noescape flow list
+"""
+SHOW = """\
+A flow's card: knobs, needs, yield.
+
+  noescape flow show inspect_folder
+"""
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands."""
-    p = commands.add_parser("list", help="the flows there are", description="The flows there are, and what each makes.")
+    raw = argparse.RawDescriptionHelpFormatter
+    p = commands.add_parser("list", help="the flows there are", description=LIST, formatter_class=raw)
     p.add_argument("--json", action="store_true", help="as JSON")
     p.set_defaults(run=run_list)
 
-    p = commands.add_parser(
-        "show", help="what a flow says about itself", description="A flow's card: knobs, needs, yield."
-    )
+    p = commands.add_parser("show", help="what a flow says about itself", description=SHOW, formatter_class=raw)
     p.add_argument("flow", metavar="NAME|FILE", help="a flow (`noescape flow list`) or a workflow file")
     p.add_argument("--json", action="store_true", help="the whole card as JSON")
     p.set_defaults(run=run_show)
 
-    raw = argparse.RawDescriptionHelpFormatter
     p = commands.add_parser("plan", help="what a run needs, makes and costs", description=PLAN, formatter_class=raw)
     p.add_argument(
         "flow", metavar="NAME|FILE", nargs="?", help="a flow or a workflow file; without it --defects decides"

@@ -25,7 +25,15 @@ WATCH = """\
 Watch a run until it ends: a live table on a terminal, a line per change in a pipe, JSON lines with --json. The last 200
 lines of a log are shown only when a task fails, or is silent for longer than is normal for it. Ctrl-C ends the
 watching, never the run. Exit code 0 if the run completed, else 1, with what to do. See docs/monitoring.md.
+
+  noescape flow watch ID
 """
+EXAMPLES = {
+    "status": "noescape flow status ID --json        once, for programs",
+    "logs": "noescape flow logs ID -t TASK -n 50   the last lines of one task",
+    "cancel": "noescape flow cancel ID               asks first",
+    "fetch": "noescape flow fetch ID results/       one folder for each task that has results",
+}
 ID = "id of a run of this machine (in the folder of runs, or a path), else of the cluster"
 
 
@@ -63,14 +71,17 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     p.add_argument("--task", "-t", nargs="+", default=[], help="only these tasks (also those whose output others read)")
     p.add_argument("--json", action="store_true", help="what came, as JSON")
 
-    p = _of_a_run(commands, "watch", "watch a run until it ends", run_watch, description=WATCH, formatter_class=raw)
+    p = _of_a_run(commands, "watch", "watch a run until it ends", run_watch, description=WATCH)
     p.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def _of_a_run(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, run: Any, **more: Any
 ) -> argparse.ArgumentParser:
-    p = commands.add_parser(name, help=text, **({"description": text.capitalize() + "."} | more))
+    about = f"{text.capitalize()}.\n\n  {EXAMPLES.get(name, '')}"
+    raw = argparse.RawDescriptionHelpFormatter
+    how: dict[str, Any] = {"description": about, "formatter_class": raw} | more
+    p = commands.add_parser(name, help=text, **how)
     p.add_argument("id", metavar="ID", help=ID)
     p.add_argument("--runs-dir", type=Path, default=Path("flow-runs"), help="folder of runs (default: %(default)s)")
     p.add_argument("--cluster", action="store_true", help="ask the cluster, even if a run here has this id")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ def refuse_missing(loaded: Loaded, base: Path, secrets: Mapping[str, Mapping[str
 
     tasks = require(loaded).tasks
     written = [one.url.rstrip("/") for task in tasks for one in task.outputs]
+    written += [one.place for task in tasks for one in task.checkpoint]  # empty before the first run
     lost: dict[str, list[str]] = {}
     for task in tasks:
         for url in (one.url for one in task.inputs if one.url is not None):
@@ -38,17 +38,14 @@ def refuse_missing(loaded: Loaded, base: Path, secrets: Mapping[str, Mapping[str
 
 
 def _mend(loaded: Loaded, url: str) -> str:
-    upload = f"give its right place, or put it there (noescape flow data upload FOLDER {shlex.quote(url)})"
-    path = Path(loaded.path)
-    if not path.with_name(f"{path.stem}.card.yaml").exists():
-        return upload
     from noescape.flow.cards.catalog import find
-    from noescape.flow.cards.command import mend
+    from noescape.flow.cards.command import mend, supply
     from noescape.flow.cards.knobs import as_text
 
-    card = find(str(path)).card
+    path = Path(loaded.path)
+    card = find(str(path)).card if path.with_name(f"{path.stem}.card.yaml").exists() else None
     values = {name: as_text(value) for name, value in loaded.variables.items() if isinstance(value, (str, int, float))}
     root = values.get(ROOT, "").rstrip("/")
     needed = card.required(values) if card else ()
     found = next((one for one in needed if url.rstrip("/") == f"{root}/{one.path}"), None)
-    return mend(found.setup, found.path, values) if found else upload
+    return mend(found.setup, found.path, values) if found else supply(url, values if card else {})

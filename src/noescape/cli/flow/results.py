@@ -29,7 +29,7 @@ class Results:
         if self.made is not None and self.asked is not None:
             told.append(gave(self.made, self.asked))
         elif self.made is not None:
-            told.append(f"gave {self.made}")
+            told.append(f"gave {self.made} result{'s' * (self.made != 1)}")
         return told
 
     def as_json(self) -> dict[str, Any]:

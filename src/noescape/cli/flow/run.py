@@ -30,6 +30,9 @@ moment: after a crash, a kill or a failure `noescape flow resume ID` goes on, an
 RESUME = """\
 Go on with a run: what finished and is still the same is kept; what failed, was stopped, or has changed since (the
 workflow file, its settings, its inputs, the code it calls) is run again, with everything behind it.
+
+  noescape flow resume ID
+  noescape flow resume ID --set num_sdg=50      with another setting
 """
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -44,7 +47,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _add_common(p)
     p.set_defaults(run=run_run)
 
-    p = commands.add_parser("resume", help="go on with a run that stopped or failed", description=RESUME)
+    told = "go on with a run that stopped or failed"
+    p = commands.add_parser("resume", help=told, description=RESUME, formatter_class=raw)
     p.add_argument("id", metavar="ID", help="id of a run of this machine")
     p.add_argument("--set", nargs="+", action="extend", default=[], metavar="K=V", help="knobs that shall be another")
     p.add_argument("--set-string", nargs="+", action="extend", default=[], metavar="K=V", help="never as numbers")

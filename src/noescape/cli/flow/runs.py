@@ -11,9 +11,19 @@ if TYPE_CHECKING:
     from noescape.flow.engine.shelf import Kept
 
 
+ABOUT = """\
+The runs of this machine.
+
+  noescape flow runs list
+  noescape flow runs prune --keep 3     shows what would go, and asks
+"""
+
+
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands."""
-    runs = commands.add_parser("runs", help="the runs of this machine: list, show, remove")
+    raw = argparse.RawDescriptionHelpFormatter
+    told = "the runs of this machine: list, show, remove"
+    runs = commands.add_parser("runs", help=told, description=ABOUT, formatter_class=raw)
     parts = runs.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     _part(parts, "list", "the runs there are, with status and size", run_list)

@@ -134,6 +134,8 @@ def tell_end(outcome: Outcome, results: Results | None, *, runs_flag: str, as_js
         print(line)
     if outcome.status != "COMPLETED":
         print(f"go on with it:    noescape flow resume {outcome.run_id}{runs_flag}")
+    if outcome.status == "FAILED":
+        print("                  add --set KNOB=VALUE where a setting was wrong")
     sys.stdout.flush()
 
 

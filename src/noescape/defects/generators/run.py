@@ -21,10 +21,10 @@ from noescape.defects.generators.plan import Asked, Plan
 from noescape.defects.generators.results import timing, write_tables
 from noescape.defects.generators.resume import claim, finished, identity_of
 from noescape.defects.generators.tree import PROVENANCE, TIMING, Twins, output_name, picture_bytes, pictures_of
-from noescape.defects.parallel import ordered_map, worker_count
 from noescape.defects.quality.filter import SearchOptions, search
 from noescape.defects.quality.refine import Found, attempt_rng, varied
 from noescape.files import JsonlAppender, clock_is_stopped, read_jsonl, write_bytes, write_json
+from noescape.imaging.parallel import ordered_map, worker_count
 from noescape.records import ImageError, NoescapeError, UsageError
 
 if TYPE_CHECKING:

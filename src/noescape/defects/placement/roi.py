@@ -77,7 +77,8 @@ def read_rois(legal: Path | None, illegal: Path | None, boxes: Path | None) -> t
             rules = list(_rules(json.loads(boxes.read_text("utf-8-sig"))))
         except (OSError, ValueError, RecursionError, TypeError, KeyError) as error:
             shape = '{"rois": [{"x": 0, "y": 0, "width": 9, "height": 9, "is_legal": true}]}'
-            what = f"cannot be used as boxes ({error or type(error).__name__}); expected {shape}"
+            reason = getattr(error, "strerror", None) or error or type(error).__name__
+            what = f"cannot be used as boxes ({reason}); expected {shape}"
             problems.append(Problem(code="roi_json", where=printable(str(boxes)), what=what))
     masks = [_masks(path, problems) for path in (legal, illegal)]
     return Rois(legal=masks[0], illegal=masks[1], boxes=tuple(rules)), problems
@@ -105,7 +106,9 @@ def _masks(path: Path | None, problems: list[Problem]) -> dict[str, Path]:
     try:
         found = find_images(path, refused)
     except DataError as error:
-        problems.append(Problem(code="roi_folder", where=printable(str(path)), what=str(error)))
+        problems.append(
+            Problem(code="roi_folder", where=printable(str(path)), what=str(error).removeprefix(f"{path}: "))
+        )
         return {}
     problems += [Problem(code=row.code, where=printable(str(row.path)), what=row.reason) for row in refused]
     if not found:

@@ -126,7 +126,8 @@ def read_testcases(path: Path) -> tuple[TestCase, ...]:
     try:
         lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeError) as error:
-        raise DataError(f"{path}: expected a testcase.jsonl, which cannot be read ({error})") from None
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise DataError(f"{path}: expected a testcase.jsonl, which cannot be read ({reason})") from None
     cases, problems = [], []
     for number, line in enumerate(lines, 1):
         if not line.strip():

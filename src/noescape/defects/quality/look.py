@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from noescape.datasets.folder import find_images
-from noescape.defects.parallel import ordered_map
 from noescape.defects.quality.copies import Likest, example_views, likest
 from noescape.defects.quality.diversity import mask_grid
 from noescape.defects.quality.features import PatchReader
@@ -21,6 +20,7 @@ from noescape.defects.quality.nearest import Nearness, nearness
 from noescape.defects.quality.pictures import DefectPicture, Shelf, load, read_shelf
 from noescape.files import sha256_file
 from noescape.imaging import read_picture
+from noescape.imaging.parallel import ordered_map
 from noescape.records import DataError, ImageError
 
 Float = npt.NDArray[np.float32]

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from noescape.defects.parallel import worker_count
 from noescape.defects.quality.features import DEFAULT_BACKBONE, PatchReader, open_reader
 from noescape.defects.quality.figures import Figure, diversity_figures, near_figures, rounded, set_figures
 from noescape.defects.quality.kpi import per_sample
@@ -26,6 +25,7 @@ from noescape.defects.quality.look import (
 from noescape.defects.quality.pictures import read_shelf, same_types
 from noescape.defects.quality.tallies import copy_figure, label_figures, leak_figures
 from noescape.files import dump_json, write_csv, write_text
+from noescape.imaging.parallel import worker_count
 from noescape.records import DataError
 
 Tell = Callable[[str, int], Callable[[int], None]]

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from noescape.flow.cards.catalog import Flow, configs, find
+from noescape.flow.cards.catalog import Flow, cards_of, configs, find, flows
 from noescape.flow.storage import url_problem
 from noescape.records import UsageError
 
@@ -56,6 +56,21 @@ def mend(setup: str, artifact: str, values: Mapping[str, str], *, pool: str | No
     sets = [f"{name}={values.get(name) or f'<{name}>'}" for name in wanted]
     verb = "submit" if is_for_a_cluster(root) else "run"
     return ours(verb, flow, sets, pool=pool if verb == "submit" else None)
+
+
+def supply(url: str, values: Mapping[str, str], *, pool: str | None = None) -> str:
+    """What to do about a url that tasks read, that is not there, and that no card names as an artifact.
+
+    Below `dig_url_root` the setup flows that put something there, any of which will do; else its upload.
+    """
+    root = values.get("dig_url_root", "").rstrip("/")
+    if root and url.startswith(f"{root}/"):
+        below = url.rstrip("/").removeprefix(f"{root}/") + "/"
+        ready = cards_of(flow for flow in flows() if flow.ready)
+        makers = [f.stem for f, card in ready if any(f"{place}/".startswith(below) for place in card.provides)]
+        if makers:
+            return "  or  ".join(mend(stem, below, values, pool=pool) for stem in makers)
+    return f"give its right place, or put it there (noescape flow data upload FOLDER {shlex.quote(url)})"
 
 
 def _sets(sets: Sequence[str], string_sets: Sequence[str]) -> list[str]:

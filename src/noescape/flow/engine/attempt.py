@@ -175,12 +175,13 @@ class Attempt:
         self.record["identity"] = task_identity(self.task, facts)
 
     def _download(self, url: str, regex: str | None, index: int) -> str:
-        from noescape.flow.engine.urls import store_at, url_identity
+        from noescape.flow.engine.urls import input_identity, store_at
 
         store = store_at(self._shop, url)
-        identity = url_identity(self._shop.run, store, regex)
-        store.download(self.folder.input(index), regex=regex, on_bytes=self._on_bytes)
-        return identity
+        identity = input_identity(self._shop, store, regex)
+        if identity is not None:
+            store.download(self.folder.input(index), regex=regex, on_bytes=self._on_bytes)
+        return identity or ""
 
     def _on_bytes(self, _: int) -> None:
         if self._stopped:

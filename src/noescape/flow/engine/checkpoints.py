@@ -47,4 +47,4 @@ class Checkpoints:
         source = local_place(self._folder, one.path)
         if source.exists():
             owner = self._shop.owner(self._task)
-            store_at(self._shop, one.url).upload(source, regex=one.regex, owner=owner, on_bytes=on_bytes)
+            store_at(self._shop, one.place).upload(source, regex=one.regex, owner=owner, on_bytes=on_bytes)

@@ -25,7 +25,16 @@ class Giver(Protocol):
 
 def written_urls(task: Task) -> list[str]:
     """The urls that a task uploads to, as it writes them."""
-    return list(dict.fromkeys([one.url for one in task.outputs] + [one.url for one in task.checkpoint]))
+    return list(dict.fromkeys([one.url for one in task.outputs] + [one.place for one in task.checkpoint]))
+
+
+def checkpoint_places(workflow: Workflow, base: Path, run_id: str) -> tuple[str, ...]:
+    """Where the checkpoints of all tasks go, absolute."""
+    return tuple(
+        place
+        for task in workflow.tasks
+        for place in resolved(task, [one.place for one in task.checkpoint], base, run_id)[0]
+    )
 
 
 def problems_before(workflow: Workflow, *, machine: Machine, credentials: Giver, base: Path, run_id: str) -> list[str]:

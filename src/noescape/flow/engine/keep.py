@@ -84,9 +84,9 @@ def _inputs_now(task: Task, last: Try, shop: Shop) -> list[list[str]]:
             source = shop.upstream(one.task)
             facts.append([source.identity, source.tool, source.digest])
         else:
-            from noescape.flow.engine.urls import store_at, url_identity
+            from noescape.flow.engine.urls import input_identity, store_at
 
-            facts.append([url_identity(shop.run, store_at(shop, one.url or ""), one.regex)])
+            facts.append([input_identity(shop, store_at(shop, one.url or ""), one.regex) or ""])
     return facts
 
 

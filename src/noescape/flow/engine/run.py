@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from noescape.flow.engine import process
-from noescape.flow.engine.checks import problems_before
+from noescape.flow.engine.checks import checkpoint_places, problems_before
 from noescape.flow.engine.engine import Engine, Message
 from noescape.flow.engine.environment import from_caller, mark
 from noescape.flow.engine.journal import Journal
@@ -117,6 +117,7 @@ def work(
             base=base,
             environment=from_caller(os.environ if environ is None else environ),
             credentials=credentials,
+            kept=checkpoint_places(workflow, base, run.id),
             storage_secrets=storage_secrets,
             state=lambda: journal.state,
             post=inbox.put,

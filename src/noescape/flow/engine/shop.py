@@ -50,6 +50,7 @@ class Shop:
     base: Path
     environment: dict[str, str]
     credentials: Granter
+    kept: tuple[str, ...] = ()  # where checkpoints of the flow go, absolute
     storage_secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     state: Callable[[], RunState]
     post: Callable[[tuple[Any, ...]], None]

@@ -15,6 +15,12 @@ def store_at(shop: Shop, url: str) -> Store:
     return open_store(absolute(url, shop.base), secrets=shop.storage_secrets)
 
 
+def input_identity(shop: Shop, store: Store, regex: str | None) -> str | None:
+    """Digest of an input's content; None before the first run of a flow that goes on from its own checkpoints."""
+    own = any(f"{store.url.rstrip('/')}/".startswith(f"{place.rstrip('/')}/") for place in shop.kept)
+    return None if own and not store.exists() else url_identity(shop.run, store, regex)
+
+
 def url_identity(run: RunFolder, store: Store, regex: str | None) -> str:
     """Digest of a url's content; a cache beside the runs spares reading unchanged folders again."""
     if is_remote(store.url):

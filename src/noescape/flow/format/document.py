@@ -45,6 +45,8 @@ def _explain(error: YamlError) -> tuple[str, str]:
     problem = error.problem
     if "could not determine a constructor for the tag" in problem:
         return f"only plain values are read: {problem}", "take the tag (the word with '!') away"
+    if "another document" in problem:
+        return "a file holds one document, and '---' begins a second one", "take '---' and what follows away"
     if "given twice" in problem:
         return problem, "keep one of the two"
     if "tab" in problem or "\\t" in problem:

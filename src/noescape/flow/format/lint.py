@@ -14,7 +14,21 @@ from noescape.flow.format.sections import TOKEN, Section, line_of
 UNKNOWN = "<?>"  # stands for an expression that cannot be read
 _SPACED = re.compile(r"\{\{([-+\s]*)(uuid|workflow_id|output|input:[^{}]*?|host:[^{}]*?)([-+\s]*)\}\}")
 _SHELL = re.compile(r"\$\{#")
-_RAW = re.compile(r"\{%[-+]?\s*raw\s*[-+]?%\}")
+_RAW = re.compile(r"\{%[-+]?\s*raw\s*[-+]?%\}(.*?)(?:\{%[-+]?\s*endraw\s*[-+]?%\}|\Z)", re.DOTALL)
+_PIECE = re.compile(r"\{\{(?:input|host):[^{}]*\Z")
+_LIKE_TOKEN = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*:[^{}]*\}\}")
+_TOKENS = {
+    "input": "the folder of the first input is {{input:0}}",
+    "inputs": "the folder of the first input is {{input:0}}",
+    "output": "the folder of the outputs is {{output}}",
+    "outputs": "the folder of the outputs is {{output}}",
+    "host": "the address of a task of the own group is {{host:NAME}}",
+    "hosts": "the address of a task of the own group is {{host:NAME}}",
+    "workflow": "the name of the run is {{workflow_id}}",
+    "workflow_id": "the name of the run is {{workflow_id}}",
+    "workflow_name": "give it with --set workflow_name=VALUE or in default-values, or use {{workflow_id}}",
+    "task": "an input from a task is {{input:0}}, by its number",
+}
 _TAGS = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 
 
@@ -36,10 +50,31 @@ def marks(section: Section, variables: Mapping[str, Any], found: Found) -> Secti
         mend = "count in another way (`wc`, `printf`), or keep the script in the image"
         found.add(_line(section, match.start()), "shell-length", message, mend)
         text = text.replace("${#", "${")
+    for match in _LIKE_TOKEN.finditer(text):
+        word = match[1].lower()
+        if word in ("input", "host"):
+            continue  # told above, or a token of its own
+        found.add(
+            _line(section, _at(section.text, match[0])), "token", f"there is no token {match[0]}", token_like(word)
+        )
+        text = text.replace(match[0], UNKNOWN)
+        found.placeholders.add(UNKNOWN)
     for match in _RAW.finditer(section.text):
+        if not re.search(r"\{[{%#]", _PIECE.sub("", match[1])):
+            continue  # pieces of a token that a loop puts together
         message = "a raw block does not survive a submit, which renders the text twice"
         found.add(_line(section, match.start()), "raw", message, "write it without braces", "warning")
     return replace(section, text=text)
+
+
+def token_like(word: str) -> str:
+    """What to write instead of a word in braces that is nearly a token; empty when it is like none."""
+    near = nearest(word, _TOKENS)
+    return _TOKENS.get(word.lower()) or (_TOKENS[near.split("'")[1]] if near else "")
+
+
+def _at(text: str, part: str) -> int:
+    return max(text.find(part), 0)
 
 
 def without(section: Section, line: int | None) -> Section | None:

@@ -19,6 +19,9 @@ from noescape.records import UsageError
 __all__ = ["Loaded", "Problem", "load", "require"]
 MAX_SOURCE = 4 << 20
 MAX_TRIES = 8
+_BRACES = (
+    "'{{' opens an expression, also inside of a script: close it with '}}', or part braces that are the script's own"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +140,7 @@ def _workflow(
         _faults(rendered, section, variables, found)
         # Jinja stops at the first expression that it cannot read; that one is taken out for the sake of the others.
         rest = lint.without(section, rendered.faults[0].line) if rendered.text is None and rendered.faults else None
-        if rest is None:
+        if rest is None or rendered.faults[0].message.startswith("Unexpected end of template"):
             break
         section = rest
         found.placeholders.add(lint.UNKNOWN)
@@ -160,12 +163,16 @@ def _workflow(
 def _faults(rendered: Rendered, section: sections.Section, variables: dict[str, Any], found: Found) -> None:
     for fault in rendered.faults:
         if fault.kind != "undefined":
-            found.add(fault.line or section.line, "template", f"the template cannot be rendered: {fault.message}")
+            message = re.sub(r"^(unexpected char .*) at \d+$", r"\1", fault.message)
+            row = section.text.split("\n")[fault.line - section.line] if fault.line else ""
+            mend = _BRACES if ("{{" in row and "unexpected" in message) or "expected token" in message else ""
+            found.add(fault.line or section.line, "template", f"the template cannot be rendered: {message}", mend)
             continue
         name = re.match(r"'(\w+)' is undefined", fault.message)
         row = section.text.split("\n")[fault.line - section.line] if fault.line else ""
         comment = " (comments are rendered too)" if row.lstrip().startswith("#") else ""
         mend = "take the braces out" if comment else nearest(name[1], map(str, variables)) if name else ""
+        mend = mend or (lint.token_like(name[1]) if name else "")
         if name and not mend:
             mend = f"give it with --set {name[1]}=VALUE or in default-values"
         found.add(fault.line or section.line, "undefined", f"{fault.message}{comment}", mend)

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from noescape.flow.format.portable import NOT_PORTABLE
 from noescape.flow.format.problems import Found, Place, listed, nearest, short
 from noescape.flow.format.spec import Task, Workflow
 
@@ -18,7 +19,13 @@ _LOOSE = {
     "workingDir": "change the folder in the command: `sh -c 'cd … && …'`",
     "when": "there are no conditions at run time; use `{% if %}`",
     "if": "there are no conditions at run time; use `{% if %}`",
+    "dependencies": "an order between tasks comes from inputs: `inputs: [{task: NAME}]`",
     "env": "did you mean 'environment'?",
+    "cmd": "did you mean 'command'?",
+    "entrypoint": "did you mean 'command'? It takes the place of the image's own entry point",
+    "default-values": "it stands in the first column of the file, beside 'workflow'",
+    "ignoreNonleadStatus": "it belongs to the group, beside its 'tasks'",
+    "barrier": "it belongs to the group, beside its 'tasks'",
     "exec_timeout": "it belongs into `workflow: timeout:` and holds for each group",
     "queue_timeout": "it belongs into `workflow: timeout:` and holds for each group",
     "timeout": "it belongs beside 'name' of the workflow and holds for each group",
@@ -26,6 +33,22 @@ _LOOSE = {
     "gpu": "it belongs into `workflow: resources: NAME:`, which `resource: NAME` of the task picks",
     "memory": "it belongs into `workflow: resources: NAME:`, which `resource: NAME` of the task picks",
     "storage": "it belongs into `workflow: resources: NAME:`, which `resource: NAME` of the task picks",
+    "platform": "it belongs into `workflow: resources: NAME:`, which `resource: NAME` of the task picks",
+}
+# What an entry of these lists looks like, for those who leave the braces or the dash out.
+_ENTRY = {
+    "inputs": "[{task: NAME}] or [{url: s3://bucket/path/}]",
+    "outputs": "[{url: s3://bucket/path/}]",
+    "files": "[{path: /tmp/run.sh, contents: …}]",
+    "checkpoint": "[{path: /data, url: s3://bucket/path/, frequency: 5m}]",
+    "kpis": "[{index: NAME, path: kpi.json}]",
+    "tasks": "[{name: NAME, image: …, command: […]}]",
+    "groups": "[{name: NAME, tasks: […]}]",
+    "environment": "{NAME: value}",
+    "credentials": "{credential: {VARIABLE: key}} or {credential: /folder}",
+    "exitActions": "{RESCHEDULE: '3,200-210'}",
+    "timeout": "{exec_timeout: 2h, queue_timeout: 30m}",
+    "resources": "{default: {cpu: 1, memory: 1Gi}}",
 }
 _EXPECTED = {
     "string": "text",
@@ -45,7 +68,13 @@ def build(workflow: dict[str, Any], found: Found) -> Workflow | None:
     if alone:
         data["groups"] = [_alone(task) for task in tasks] if isinstance(tasks, list) else []
         if tasks is not None and not isinstance(tasks, list):
-            found.at(("workflow", "tasks"), "type", f"'tasks' is a list, got {short(tasks)}", value=tasks)
+            found.at(
+                ("workflow", "tasks"),
+                "type",
+                f"'tasks' is a list, got {short(tasks)}",
+                f"write {_ENTRY['tasks']}",
+                value=tasks,
+            )
             return None
     else:
         data["groups"] = (
@@ -94,7 +123,8 @@ def _tell(error: Any, alone: bool, workflow: dict[str, Any], found: Found) -> No
             mend = _LOOSE.get(str(name)) or nearest(str(name), known) or f"it knows {listed(sorted(known), 30)}"
             found.at(at, "unknown-key", f"{where} does not know {str(name)!r}", mend, value=str(name))
     elif kind == "missing":
-        found.at(at[:-1], "missing", f"{where} needs {str(name)!r}")
+        if name != "url" or not any((*at[:-1], old) in found.places for old in NOT_PORTABLE):
+            found.at(at[:-1], "missing", f"{where} needs {str(name)!r}")
     elif kind == "value_error":
         found.at(at, "value", f"{_label(place)}{where}: {error['ctx']['error']}", value=value)
     elif kind == "too_short" and value:
@@ -108,14 +138,17 @@ def _tell(error: Any, alone: bool, workflow: dict[str, Any], found: Found) -> No
     elif kind == "string_unicode":
         found.at(at, "type", f"{where}: {_in(place)} is no UTF-8 text")
     else:
-        expected, mend = _expected(kind, value)
+        expected, mend = _expected(kind, value, place)
         found.at(at, "type", f"{where}: {_in(place)} must be {expected}, got {short(value)}", mend, value=value)
 
 
-def _expected(kind: str, value: Any) -> tuple[str, str]:
+def _expected(kind: str, value: Any, place: Place) -> tuple[str, str]:
     expected = next((words for start, words in _EXPECTED.items() if kind.startswith(start)), f"right ({kind})")
     mend = ""
-    if expected == "text" and isinstance(value, bool):
+    key = next((str(part) for part in reversed(place) if not isinstance(part, int)), "")
+    if key in _ENTRY and expected in ("a list", "a map") and value is not None:
+        mend = f"write {key}: {_ENTRY[key]}"
+    elif expected == "text" and isinstance(value, bool):
         word = short(value)
         mend = f'write it in quotes: "{word}"; a template value too: "{{{{ name }}}}" (which gives {str(value)!r})'
     elif expected == "text" and value is None:

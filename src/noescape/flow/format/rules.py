@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from noescape.flow.format import task_rules
+from noescape.flow.format import portable, task_rules
 from noescape.flow.format.problems import Found, Place, listed, nearest, short
 from noescape.flow.format.spec import MAX_NAME, NAME
 from noescape.flow.format.units import MAX_SECONDS, parse_duration
@@ -80,9 +80,10 @@ def _limits(workflow: dict[str, Any], members: list[Member], found: Found) -> No
     if len(members) > MAX_TASKS:
         message = f"{len(members)} tasks: a cluster takes {MAX_TASKS} in one workflow unless it is configured otherwise"
         found.cluster(members[MAX_TASKS].place, "too-many-tasks", message, "do more in one task, or use two workflows")
-    if "labels" in workflow:
-        mend = "leave them out, or give them when submitting"
-        found.at((*here, "labels"), "not-portable", "some versions of the service refuse 'labels'", mend)
+    portable.check(here, workflow, found)
+    for place, group in _groups(workflow):
+        if place[1] == "groups":
+            portable.check(place, group, found)
     if "backend" in workflow:
         found.at((*here, "backend"), "ignored", "'backend' is filled by the service", "leave it out", "warning")
     timeout = workflow.get("timeout")
@@ -157,6 +158,7 @@ def _leads(workflow: dict[str, Any], found: Found) -> None:
 
 
 def _order(workflow: dict[str, Any], members: list[Member], found: Found) -> None:
+    groups = {_text(group.get("name")): g for g, (_, group) in enumerate(_groups(workflow))}
     first: dict[str, Member] = {}
     for member in members:
         first.setdefault(member.name, member)
@@ -168,6 +170,9 @@ def _order(workflow: dict[str, Any], members: list[Member], found: Found) -> Non
             place: Place = (*member.place, "inputs", i, "task")
             if ":" in task:
                 _old_task(task, place, found)
+            elif task not in first and task in groups:
+                mend = f"name a task of it: {listed([m.name for m in members if m.group == groups[task]])}"
+                found.at(place, "input-task", f"{task!r} is a group, and an input is a task", mend)
             elif task not in first:
                 _no_such_task(task, first, place, found)
             else:

@@ -7,15 +7,17 @@ value can answer for stand here; rules between values (order, names, tokens) in 
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from noescape.flow.format.units import parse_duration, parse_size
 
 NAME = re.compile(r"[a-zA-Z]([a-zA-Z0-9_-]*[a-zA-Z0-9])?")
 MAX_NAME = 64
 _CODES = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+_DATA = re.compile(r"\{\{ *(?:input:([^{}]+?)|(output)) *\}\}")
 ACTIONS = ("COMPLETE", "FAIL", "RESCHEDULE")
 
 
@@ -70,7 +72,7 @@ def _pattern(value: str) -> str:
     return value
 
 
-Name = Annotated[str, BeforeValidator(lambda v: _name(v) if isinstance(v, str) else v)]
+Name = Annotated[str, AfterValidator(_name)]  # after: a bare number has become text by then
 Duration = Annotated[str, BeforeValidator(_duration)]
 Size = Annotated[str, BeforeValidator(_size)]
 Pattern = Annotated[str, BeforeValidator(lambda v: _pattern(v) if isinstance(v, str) else v)]
@@ -121,6 +123,15 @@ class Checkpoint(Model):
     url: str
     frequency: Duration
     regex: Pattern | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the files go: below `url` under the folder's own name, as on a cluster (`/tmp/models` to `URL/models`).
+
+        Outputs are different: what lies in their folder goes to their url itself.
+        """
+        name = PurePosixPath(_DATA.sub(lambda m: m[1] or m[2], self.path)).name
+        return f"{self.url.rstrip('/')}/{name}" if name else self.url
 
 
 class Kpi(Model):
@@ -196,7 +207,10 @@ class Task(Model):
         ]
         if wrong:
             raise ValueError("; ".join(wrong))
-        return {action.upper(): codes for action, codes in value.items()}
+        actions: dict[str, str] = {}
+        for action, codes in value.items():  # `fail` and `FAIL` are one action, and both lists of codes count
+            actions[action.upper()] = ",".join(filter(None, (actions.get(action.upper()), codes)))
+        return actions
 
 
 class Group(Model):

@@ -8,17 +8,22 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from noescape.flow.format import portable
 from noescape.flow.format.problems import Found, Place, listed, short
 from noescape.flow.format.spec import ACTIONS
 from noescape.flow.format.tokens import ANY_BRACES, TOKEN, texts_of
 from noescape.flow.storage.urls import url_problem
 
+_VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")  # what a cluster takes
+_SLIP = re.compile(r"(s3|gs|azure|swift|tos):/?(?!/)")
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 
 
 def check(name: str, place: Place, task: dict[str, Any], group: set[str], found: Found) -> None:
     """Note every problem inside of task `name`; `group` has the names of the tasks that start with it."""
     _portable(place, task, found)
+    _start(place, task, found)
+    _variables(place, task, found)
     _tokens(name, place, task, group, found)
     _urls(place, task, found)
     _files(place, task, found)
@@ -30,14 +35,40 @@ def _portable(place: Place, task: dict[str, Any], found: Found) -> None:
     if "resources" in task:
         message = "'resources' inside of a task is silently overwritten by the one that 'resource' names"
         found.at((*place, "resources"), "task-resources", message, "define it under 'workflow: resources:' and name it")
-    for key in ("inputs", "outputs"):
-        for i, entry in _entries(task, key):
-            for old in {"dataset", "update_dataset"} & set(entry):
-                message = f"{old!r} is refused by newer versions of the service"
-                found.at((*place, key, i, old), "not-portable", message, "use 'url:' or, for inputs, 'task:'")
-            if key == "outputs" and "task" in entry:
-                message = "an output has 'url' only; what is written to {{output}} reaches later tasks without it"
-                found.at((*place, key, i, "task"), "output-task", message, "take it away")
+    portable.check(place, task, found)
+    for i, entry in _entries(task, "outputs"):
+        if "task" in entry:
+            message = "an output has 'url' only; what is written to {{output}} reaches later tasks without it"
+            found.at((*place, "outputs", i, "task"), "output-task", message, "take it away")
+
+
+def _start(place: Place, task: dict[str, Any], found: Found) -> None:
+    """What the pod could not start with: an image without a name, a first word that is no program."""
+    image, command = task.get("image"), _list(task.get("command"))
+    if isinstance(image, str) and not re.fullmatch(r"\S+", image):
+        message = f"an image has a name without blanks, such as python:3.11, got {image!r}"
+        found.cluster((*place, "image"), "image", message, value=image)
+    if command and isinstance(command[0], str) and not command[0].strip():
+        found.at((*place, "command", 0), "command", "the first word of 'command' is the program, and it is empty")
+
+
+def _variables(place: Place, task: dict[str, Any], found: Found) -> None:
+    """Names of variables that no process can have, and variables that are set twice."""
+    environment, credentials = task.get("environment"), task.get("credentials")
+    owner: dict[str, str] = {}
+    sets = [("environment", "'environment'", environment)]
+    for name, held in (credentials if isinstance(credentials, dict) else {}).items():
+        sets.append((f"credentials {name}", f"the credential {str(name)!r}", held))
+    for where, words, held in sets:
+        for variable in map(str, held if isinstance(held, dict) else {}):
+            here: Place = (*place, *where.split(" ", 1), variable)
+            if not _VARIABLE.fullmatch(variable) and not TOKEN.search(variable):
+                mend = "a variable has letters, digits, '_', '-' and '.', and no digit first"
+                found.at(here, "variable", f"no variable can have the name {variable!r}", mend, value=variable)
+            elif variable in owner:
+                message = f"{owner[variable]} and {words} both set {variable!r}; that of {words} is taken"
+                found.at(here, "variable", message, "give them two names", "warning", variable)
+            owner[variable] = words
 
 
 def _tokens(name: str, place: Place, task: dict[str, Any], group: set[str], found: Found) -> None:
@@ -84,7 +115,11 @@ def _urls(place: Place, task: dict[str, Any], found: Found) -> None:
                 continue
             known = TOKEN.sub("x", url)  # the real name is known when the task starts
             problem = url_problem(known, found.target)
-            if problem:
+            slip = _SLIP.match(url)
+            if slip:
+                message = f"{url!r} is the name of a folder, not a url of {slip[1]}"
+                found.cluster((*place, key, i, "url"), "url", message, f"write {slip[1]}://, with two slashes", url)
+            elif problem:
                 found.at((*place, key, i, "url"), "url", problem.replace(repr(known), repr(url)), value=url)
             if key == "checkpoint" and any(TOKEN.search(text) for text in texts_of(entry.get("regex"))):
                 found.at((*place, key, i, "regex"), "token", "a token in a regex is put in as it is", "", "warning")
@@ -128,6 +163,9 @@ def _exits(place: Place, task: dict[str, Any], found: Found) -> None:
             if not match:
                 continue
             low, high = int(match[1]), int(match[2] or match[1])
+            if low == 0 and str(action).upper() != "COMPLETE":
+                message = f"{part} holds 0, so that a task which ends well counts as {str(action).upper()} too"
+                found.at(here, "exit-codes", message, "begin with 1", "warning")
             if low > high:
                 found.at(here, "exit-codes", f"no code is in {part}", f"write {high}-{low}", "warning")
             for start, end, other in taken:

@@ -5,12 +5,11 @@ The mend of a missing artifact is the exact command of the setup flow that puts 
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from noescape.flow.cards.card import Required
-from noescape.flow.cards.command import mend
+from noescape.flow.cards.command import mend, supply
 from noescape.flow.cluster.osmo import find_osmo, has_osmo
 from noescape.flow.preflight.finding import NOT_ASKED, Finding, Situation
 from noescape.flow.storage import UnfinishedError, absolute, is_remote, open_store, url_problem
@@ -37,6 +36,7 @@ def _inputs(s: Situation, root: str, needed: Iterable[Required]) -> dict[str, li
     """Urls that tasks read and nothing in the flow or on its card accounts for, with the tasks."""
     tasks = s.workflow.tasks if s.workflow else ()
     known = [f"{root.rstrip('/')}/{one.path}" for one in needed] + [o.url for t in tasks for o in t.outputs]
+    known += [c.place for t in tasks for c in t.checkpoint]  # empty before the first run: it goes on from what is there
     found: dict[str, list[str]] = {}
     for task in tasks:
         for url in (one.url for one in task.inputs if one.url is not None):
@@ -55,8 +55,8 @@ def _input(s: Situation, url: str, tasks: list[str]) -> Finding:
             return s.ok(CHECK, url, who)
     except NoescapeError as error:
         problem = str(error)
-    mend = f"put it there (noescape flow data upload {shlex.quote(url)} FOLDER), or give its right place"
-    return Finding(check=CHECK, name=url, status="missing", detail=f"{problem or 'is not there'}; {who}", mend=mend)
+    what = supply(url, s.values, pool=s.pool if s.target == "osmo" else None)
+    return Finding(check=CHECK, name=url, status="missing", detail=f"{problem or 'is not there'}; {who}", mend=what)
 
 
 def _one(s: Situation, root: str, one: Required) -> Finding:

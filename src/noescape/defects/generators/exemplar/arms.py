@@ -17,6 +17,8 @@ from noescape.defects.generators.exemplar.geometry import draw_move, warp, warp_
 from noescape.defects.generators.exemplar.grain import Grain
 from noescape.defects.generators.exemplar.logdomain import Bool, Float, blur, disc, same_channels, unit
 
+CUT = 0.5  # share of pictures of large types that show a part of the defect only
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Drawn:
@@ -65,23 +67,41 @@ def transplant(
     """What the defect adds to its own surface, laid on the smoothed target surface, where the mask is.
 
     Inside the mask the target's texture is replaced, not added to: a break or a fray has none of the ground surface's
-    stripes. Poisson blending would wash the defect's contrast out. Small types get one to three instances.
+    stripes. Poisson blending would wash the defect's contrast out. The light under it is the target's, the exemplar's
+    own (as in a pasted crop), or anything between. Small types get one to three instances; of large ones every second
+    picture shows a part only, cut off straight: more outlines than the few that were seen.
     """
     size = clean.shape[:2]
     log, mask, used = clean, np.zeros(size, np.bool_), []
     smoothed = blur(clean, 3 * unit(size)) if traits.small else grain.smooth(clean)
-    count = int(rng.integers(1, 4)) if traits.small else 1
-    for _ in range(count):
+    for _ in range(int(rng.integers(1, 4)) if traits.small else 1):
         e = exemplars[int(rng.integers(len(exemplars)))]
         move = draw_move(e, traits, size, rng)
         here = warp_mask(e.mask, move, size)
+        if not traits.small and rng.random() < CUT:
+            here = cut_off(here, rng)
         residual, log = same_channels(warp(e.residual, move, size), log)
+        under, log = same_channels(warp(e.log - e.residual, move, size), log)
         smoothed, log = same_channels(smoothed, log)
+        light, strength = np.float32(rng.uniform()), np.float32(rng.uniform(0.7, 1.3))
         weight = soft(here, 1.0 if traits.small else 1.5)
-        log = log * (1 - weight) + weight * (smoothed + residual * np.float32(rng.uniform(0.7, 1.3)))
+        log = log * (1 - weight) + weight * (smoothed * (1 - light) + under * light + residual * strength)
         mask |= here
         used.append(e.name)
     return Drawn(log=log, mask=mask, exemplars=tuple(used))
+
+
+def cut_off(mask: Bool, rng: np.random.Generator) -> Bool:
+    """What of a mask lies on one side of a straight line in any direction: .35 to .9 of its pixels."""
+    ys, xs = np.nonzero(mask)
+    if not len(xs):
+        return mask
+    angle = rng.uniform(0, 2 * np.pi)
+    along = xs * np.cos(angle) + ys * np.sin(angle)
+    kept = along <= np.quantile(along, rng.uniform(0.35, 0.9))
+    out = np.zeros_like(mask)
+    out[ys[kept], xs[kept]] = True
+    return out
 
 
 def jitter(drawn: Drawn, rng: np.random.Generator) -> Drawn:

@@ -1,6 +1,8 @@
-"""Do something for each item on a few threads, results in order, never more than a window in flight.
+"""Do something for each image on a few threads, results in order, never more than a window in flight.
 
-Decoding, OpenCV, array work and encoding release the GIL. Meanwhile the libraries underneath use one thread each.
+Decoding, OpenCV, OpenVINO, matrix products and encoding release the GIL, so threads overlap the decoding of one image
+with the work on another; the window bounds memory. Meanwhile the libraries underneath use one thread each: theirs on
+top of ours would only get in each other's way.
 """
 
 from __future__ import annotations
