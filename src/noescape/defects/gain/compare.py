@@ -12,14 +12,14 @@ from noescape.defects.gain.segmenter import Segmenter, Taught
 from noescape.defects.gain.split import Split, split_by_part
 from noescape.defects.generators.exemplar.grain import measure_grain
 from noescape.defects.generators.exemplar.logdomain import to_rgb
-from noescape.defects.generators.exemplar.mix import COPY, MIX, draw_many
+from noescape.defects.generators.exemplar.mix import COPY, MIX, Arms, draw_many
 from noescape.records import GOOD_TYPE
 
-Recipe = Sequence[str] | None  # the arms in turn; None: the real pictures alone, without jitter
+Recipe = Arms | None  # None: the real pictures alone, without jitter
 Row = dict[str, Any]
 
 # Every arm teaches with the same real pictures, the same number of made ones, the same jitter, the same steps.
-PLAIN, REAL, OURS = "real only, no jitter", "real only", "+ ours"
+PLAIN, REAL, OURS = "real only (no jitter)", "real only", "+ ours"
 COMPARED: dict[str, Recipe] = {
     PLAIN: None,
     REAL: (COPY,),
@@ -74,7 +74,7 @@ class Comparison:
             row = figures(segmenter.score(test), test.truth.numpy() > 0, kinds, GOOD_TYPE)
             yield {"arm": arm, "split": number, "training_seed": seed, **row}
 
-    def _made(self, number: int, recipe: Sequence[str]) -> Taught:
+    def _made(self, number: int, recipe: Arms) -> Taught:
         split, pictures = self.split(number), self._pictures
         types = {kind: [pictures.exemplar(i) for i in indices] for kind, indices in split.shots.items()}
         clean = [pictures.surface(i) for i in split.clean]

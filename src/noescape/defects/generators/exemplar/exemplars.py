@@ -62,6 +62,11 @@ class Traits:
         return self.share >= WIDE
 
     @property
+    def size(self) -> str:
+        """ "small", "middle" or "wide"."""
+        return "small" if self.small else "wide" if self.wide else "middle"
+
+    @property
     def blob(self) -> bool:
         """Looks alike from every side: may be turned freely."""
         return self.small and self.elongation <= BLOB

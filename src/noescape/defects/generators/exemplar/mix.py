@@ -12,7 +12,14 @@ from noescape.defects.generators.exemplar.grain import Grain
 from noescape.defects.generators.exemplar.logdomain import Float
 
 ARMS = ("classical", "transplant", "cutpaste", "perlin")
-MIX = ("classical", "transplant", "transplant", "perlin")  # in turn; see docs/results.md for what else was tried
+Arms = Sequence[str] | Mapping[str, Sequence[str]]  # taken in turn; by size of the type where it is a mapping
+# Random fillings, and transplants cut off, teach most about spots; areas are learnt best from the real ones, moved.
+# What else was tried: docs/results.md.
+MIX: Mapping[str, Sequence[str]] = {
+    "small": ("classical", "transplant", "transplant", "perlin"),
+    "middle": ("classical", "transplant", "transplant", "perlin"),
+    "wide": ("classical", "transplant", "classical", "classical"),
+}
 COPY = "copy"  # the real pictures themselves, only jittered: the fair comparison for every arm
 SMALLEST = 8  # pixels; what the border of the picture cut smaller is drawn again
 TRIES = 6
@@ -41,7 +48,7 @@ def draw(
 
 
 def draw_many(
-    arms: Sequence[str],
+    arms: Arms,
     types: Mapping[str, Sequence[Exemplar]],
     clean: Sequence[Float],
     grain: Grain,
@@ -54,8 +61,10 @@ def draw_many(
     Picture number i depends on `seed` and i alone, so that any part of the work can be done again by itself.
     """
     names = list(types)
+    turns = {k: arms[traits(e).size] if isinstance(arms, Mapping) else arms for k, e in types.items()}
     for i in range(count):
-        kind, arm = names[i % len(names)], arms[(i // len(names)) % len(arms)]
+        kind = names[i % len(names)]
+        arm = turns[kind][(i // len(names)) % len(turns[kind])]
         for attempt in range(TRIES):
             drawn = draw(arm, types[kind], clean, grain, np.random.default_rng((seed, i, attempt)))
             if drawn.mask.sum() > SMALLEST:
