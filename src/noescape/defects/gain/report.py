@@ -33,7 +33,8 @@ class Difference:
     splits: int
 
     def __str__(self) -> str:
-        return f"{self.mean:+.3f} ± {self.sd:.3f} ({self.wins}/{self.n}; splits {self.split_wins}/{self.splits})"
+        wins = f"({self.wins}/{self.n}; splits {self.split_wins}/{self.splits})"
+        return f"{self.mean:+.3f}{_spread(self.sd)} {wins}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,7 @@ def _arms(rows: Rows) -> str:
     lines = [_line("arm", "n", *FIGURES.values()), _rule(len(FIGURES) + 2)]
     for arm, found in summary(rows).items():
         n = sum(r["arm"] == arm for r in rows)
-        lines.append(_line(arm, str(n), *(f"{m:.3f} ± {sd:.3f}" for m, sd in found.values())))
+        lines.append(_line(arm, str(n), *(f"{m:.3f}{_spread(sd)}" for m, sd in found.values())))
     return "\n".join(lines)
 
 
@@ -129,8 +130,12 @@ def _gates(rows: Rows, ours: str, gates: Sequence[Gate]) -> str:
     lines = [_line("gate (on the mean)", "difference", "sd of the split means", ""), _rule(4)]
     for gate, d, met in judged(rows, ours, gates):
         wanted = f"{FIGURES[gate.figure]} >= {gate.other} {gate.margin:+.2f}"
-        lines.append(_line(wanted, str(d), f"{d.split_sd:.3f}", "MET" if met else "NOT MET"))
+        lines.append(_line(wanted, str(d), _spread(d.split_sd)[3:], "MET" if met else "NOT MET"))
     return "\n".join(lines)
+
+
+def _spread(sd: float) -> str:
+    return "" if math.isnan(sd) else f" ± {sd:.3f}"
 
 
 def _line(*cells: str) -> str:
