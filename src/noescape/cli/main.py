@@ -22,6 +22,7 @@ GROUPS = (
     "compare",
     "tune",
     "export",
+    "board",
     "defects",
     "flow",
     "doctor",

@@ -1,0 +1,1 @@
+"""CAD files into scenes and placement tables."""

@@ -1,0 +1,1 @@
+"""Rendered frames into crops per part, and into pairs of golden and defect."""
