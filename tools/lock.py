@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "constraints.txt"
-EXTRAS = ("demo", "onnx", "s3", "dev")
+EXTRAS = ("board", "demo", "onnx", "s3", "dev")
 # torch is installed before and by version alone (a CPU build that is already there then counts); what it needs is here.
 TORCH_NEEDS = ("filelock", "fsspec", "jinja2", "mpmath", "networkx", "sympy", "typing-extensions")
 BUILD_NEEDS = ("setuptools>=77", "wheel")
