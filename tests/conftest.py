@@ -18,6 +18,7 @@ from hypothesis import settings  # noqa: E402
 settings.register_profile("house", derandomize=True, deadline=None, database=None)
 settings.load_profile("house")
 
+BOARD = ("mapbox_earcut", "mitsuba", "pxr")  # the extra of that name
 DIFFUSION = ("diffusers", "peft", "transformers")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -25,7 +26,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 def missing() -> list[str]:
     """What tests would use and is not installed on this machine; such tests are not collected."""
     modules = ("onnx", "onnxscript", "onnxruntime", "elpv_dataset", "tensorboard", "selenium", "sklearn", "scipy")
-    modules += ("s3fs", "moto", "flask", "flask_cors", "adlfs", *DIFFUSION)
+    modules += ("s3fs", "moto", "flask", "flask_cors", "adlfs", *BOARD, *DIFFUSION)
     out = [name for name in modules if importlib.util.find_spec(name) is None]
     if not any(shutil.which(name) for name in BROWSERS):
         out.append("chromium")
@@ -37,11 +38,14 @@ def missing() -> list[str]:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """The torture suites run only when they are named, and only those for which all is installed."""
+    """The torture suites run only when they are named, and tests only where all that they use is installed."""
     if collection_path.name == "torture" and not any("torture" in arg for arg in config.args):
         return True
     tries_diffusion = collection_path.parent.name == "torture" and collection_path.match("test_defects_diffusion*.py")
     if tries_diffusion and any(importlib.util.find_spec(name) is None for name in DIFFUSION):
+        return True
+    of_boards = collection_path.match("test_board_*.py") or collection_path.match("test_flow_pcb_*.py")
+    if of_boards and any(importlib.util.find_spec(name) is None for name in BOARD):
         return True
     return None
 

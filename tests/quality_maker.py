@@ -62,6 +62,22 @@ def defect(kind: str, seed: int, side: int = 128) -> tuple[U8, Bool, U8]:
     return image, mask > 0, clean
 
 
+def moved_copy(seed: int, turn: int, flip: bool, size: float, light: float) -> tuple[U8, Bool]:
+    """The defect of `seed` as a copy: turned, mirrored, scaled, lit otherwise, put on another surface."""
+    image, mask, _ = defect("spot", seed)
+    ys, xs = np.nonzero(mask)
+    at = slice(ys.min() - 6, ys.max() + 7), slice(xs.min() - 6, xs.max() + 7)
+    cut, label = image[at], mask[at].astype(np.uint8)
+    cut, label = (np.rot90(np.flip(p, 1) if flip else p, turn) for p in (cut, label))
+    new = tuple(round(s * size) for s in label.shape[::-1])
+    cut = cv2.resize(np.ascontiguousarray(cut), new, interpolation=cv2.INTER_AREA).astype(np.float32)
+    label = cv2.resize(np.ascontiguousarray(label), new, interpolation=cv2.INTER_NEAREST)
+    out, out_mask = surface(77).astype(np.float32), np.zeros((128, 128), np.bool_)
+    out[40 : 40 + new[1], 30 : 30 + new[0]] = cut
+    out_mask[40 : 40 + new[1], 30 : 30 + new[0]] = label > 0
+    return np.clip(out * light, 0, 255).astype(np.uint8), out_mask
+
+
 def put(path: Path, picture: npt.NDArray[np.generic]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     array = picture.astype(np.uint8) * 255 if picture.dtype == np.bool_ else picture.astype(np.uint8)

@@ -38,3 +38,33 @@ def test_the_result_as_json_names_the_run(tmp_path: Path, capsys: pytest.Capture
     assert main(["fit", *where, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert Path(said["run_dir"]) == tmp_path / "patchcore" / "part" / "one" and said["metrics"] is None
+
+
+@pytest.mark.parametrize("extra", [["--data-root", "elsewhere"], ["--category", "bracket"]])
+def test_good_images_and_a_data_set_are_not_both_taken(
+    extra: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of the two would have been ignored."""
+    where = ["--good", str(tmp_path), "--output-dir", str(tmp_path / "runs"), *extra]
+    assert main(["fit", *where]) == 2
+    assert f"{extra[0]} a data set: give one of them" in capsys.readouterr().err and not (tmp_path / "runs").exists()
+
+
+def test_a_data_set_in_a_folder_without_a_name_of_its_own_is_called_as_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where a workflow puts it; a folder above several keeps their names; a name is one folder's."""
+    root = room_maker.parts(tmp_path / "input" / "0", train=3, good=1, blot=1)
+    where = ["--output-dir", str(tmp_path / "runs"), "--run-id", "one", "--image-size", "64"]
+    assert main(["fit", *where, "--data-root", str(root), "--data-name", "my parts"]) == 0
+    run = tmp_path / "runs" / "patchcore" / "my parts" / "one"
+    assert Bundle(run).meta["category"] == "my parts"
+    assert main(["evaluate", "--run-dir", str(run), "--data-root", str(root)]) == 0
+    assert main(["fit", *where, "--data-root", str(root.parent), "--data-name", "my parts"]) == 0
+    assert (tmp_path / "runs" / "patchcore" / "0" / "one").is_dir()
+    capsys.readouterr()
+    assert main(["data", "check", str(root), "--data-name", "my parts", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["categories"][0]["category"] == "my parts"
+    for bad in ("..", "a/b", "a\nb", "../../out"):
+        assert main(["fit", *where, "--data-root", str(root), "--data-name", bad]) == 2
+        assert "the name of one folder" in capsys.readouterr().err

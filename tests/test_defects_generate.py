@@ -220,21 +220,48 @@ def test_jitter_changes_the_whole_picture_and_its_twin_alike(learnt: Path, tmp_p
     assert change[cv2.dilate(made.mask, np.ones((9, 9), np.uint8)) == 0].max() == 0
 
 
-def test_a_missing_component_leaves_bare_board(tmp_path: Path) -> None:
+def test_a_missing_component_of_another_shape_than_the_examples_leaves_bare_board(tmp_path: Path) -> None:
     raw = board_set(tmp_path / "raw")
     generator = ExemplarGenerator.load(fit(raw, tmp_path / "ck"))
+    corner = np.zeros(SIZE, np.uint8)
+    corner[30:60, 40:50] = corner[50:60, 40:80] = 255
     for cad in (True, False):  # without a CAD mask, the most usual colour nearby is taken for board
         case = TestCase(
             image_filename=str(raw / "board" / "clean_image" / "0.png"),
-            mask_filename=str(raw / "board" / "mask" / "missing" / "0_mask.png"),
+            mask_filename=str(write(tmp_path / "corner.png", corner)),
             anomaly_type="board+missing",
         )
         made = generator.infer(case, np.random.default_rng(0))
-        inside = made.image[32:58, 42:78].reshape(-1, 3)
+        inside = made.image[52:58, 42:78].reshape(-1, 3)
         assert np.abs(inside.mean(axis=0) - (40, 90, 50)).max() < 6 and inside.std(axis=0).min() > 0.5
-        assert made.provenance["arm"] == "missing" and (made.mask > 0).sum() == 30 * 40
+        assert made.provenance["arm"] == "missing" and (made.mask > 0).sum() == (corner > 0).sum()
         if cad:
             (raw / "board" / "cad_mask" / "0.png").unlink()
+
+
+def test_a_missing_component_shows_the_pads_that_the_examples_show(tmp_path: Path) -> None:
+    """Turned with the place that is asked, and in its light: half as bright here as where the example was taken."""
+    raw = board_set(tmp_path / "raw")
+    for k in range(2):
+        path = raw / "board" / "anomaly_image" / "missing" / f"{k}.png"
+        gone = read_picture(path).rgb.copy()
+        gone[32:58, 42:52] = gone[32:58, 68:78] = (200, 160, 80)
+        write(path, gone)
+    generator = ExemplarGenerator.load(fit(raw, tmp_path / "ck"))
+    upright = np.zeros(SIZE, np.uint8)
+    upright[20:60, 30:60] = 255
+    dark = np.full((*SIZE, 3), (20, 45, 25), np.uint8)
+    dark[20:60, 30:60] = 90
+    case = TestCase(
+        image_filename=str(write(tmp_path / "dark.png", dark)),
+        mask_filename=str(write(tmp_path / "upright.png", upright)),
+        anomaly_type="board+missing",
+    )
+    made = generator.infer(case, np.random.default_rng(0))
+    for rows in (slice(24, 30), slice(50, 56)):
+        assert np.abs(made.image[rows, 36:54].reshape(-1, 3).mean(axis=0) - (100, 80, 40)).max() < 12
+    assert np.abs(made.image[38:42, 36:54].reshape(-1, 3).mean(axis=0) - (20, 45, 25)).max() < 6
+    assert made.provenance["parts"][0]["exemplar"] and (made.mask > 0).sum() == (upright > 0).sum()
 
 
 def test_refining_keeps_the_better_pictures_and_the_filter_fails_the_rest(learnt: Path, tmp_path: Path) -> None:

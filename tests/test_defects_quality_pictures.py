@@ -11,13 +11,12 @@ from safetensors.torch import save_file
 
 from net_maker import resnet_state, vit_state
 from noescape.defects.quality import leakage
-from noescape.defects.quality.copies import example_views, likest, real_likeness
 from noescape.defects.quality.features import crops, open_reader, patches_of
 from noescape.defects.quality.label_fit import boundary_iou, label_fit, parts
 from noescape.defects.quality.leakage import Test as Split
 from noescape.defects.quality.leakage import common_detail, leaks_of, seen_of
 from noescape.defects.quality.nearest import likeness
-from quality_maker import CELLS, SIDE, defect, plain_reader, surface
+from quality_maker import CELLS, SIDE, defect, moved_copy, plain_reader, surface
 
 
 def test_a_label_that_marks_what_changed_is_perfect() -> None:
@@ -78,55 +77,6 @@ def test_boundary_iou_of_equal_masks_is_1_and_of_apart_ones_0() -> None:
     assert boundary_iou(full, full) == 1
 
 
-def _moved(seed: int, turn: int, flip: bool, size: float, light: float) -> tuple[np.ndarray, np.ndarray]:
-    """The defect of `seed` as a copy: turned, mirrored, scaled, lit otherwise, put on another surface."""
-    image, mask, _ = defect("spot", seed)
-    ys, xs = np.nonzero(mask)
-    at = slice(ys.min() - 6, ys.max() + 7), slice(xs.min() - 6, xs.max() + 7)
-    cut, label = image[at], mask[at].astype(np.uint8)
-    cut, label = (np.rot90(np.flip(p, 1) if flip else p, turn) for p in (cut, label))
-    new = tuple(round(s * size) for s in label.shape[::-1])
-    cut = cv2.resize(np.ascontiguousarray(cut), new, interpolation=cv2.INTER_AREA).astype(np.float32)
-    label = cv2.resize(np.ascontiguousarray(label), new, interpolation=cv2.INTER_NEAREST)
-    out, out_mask = surface(77).astype(np.float32), np.zeros((128, 128), np.bool_)
-    out[40 : 40 + new[1], 30 : 30 + new[0]] = cut
-    out_mask[40 : 40 + new[1], 30 : 30 + new[0]] = label > 0
-    return np.clip(out * light, 0, 255).astype(np.uint8), out_mask
-
-
-@pytest.mark.parametrize("case", [(0, False, 1.0, 1.0), (1, False, 1.0, 0.8), (2, True, 1.3, 1.1), (3, True, 0.8, 0.7)])
-def test_planted_copies_are_found_in_every_pose_size_and_light(case: tuple[int, bool, float, float]) -> None:
-    examples = [example_views(*defect("spot", seed)[:2]) for seed in range(5)]
-    found = likest(*_moved(3, *case), examples)
-    assert found is not None and found.example == 3 and found.near_copy
-
-
-def test_one_copied_part_among_several_is_enough() -> None:
-    examples = [example_views(*defect("spot", seed)[:2]) for seed in range(4)]
-    image, mask = _moved(2, 1, True, 1.0, 0.9)
-    ys, xs = np.nonzero(mask)
-    other, far, _ = defect("spot", 60)
-    cut = np.ix_(np.unique(np.nonzero(far)[0]), np.unique(np.nonzero(far)[1]))
-    height, width = far[cut].shape
-    image[-height:, -width:], mask[-height:, -width:] = other[cut], far[cut]
-    found = likest(image, mask, examples)
-    assert ys.max() < 128 - height or xs.max() < 128 - width
-    assert found is not None and found.near_copy and found.example == 2
-
-
-def test_new_defects_are_no_copies() -> None:
-    examples = [example_views(*defect("spot", seed)[:2]) for seed in range(4)]
-    found = [likest(*defect("spot", seed)[:2], examples) for seed in range(50, 58)]
-    assert not any(f.near_copy for f in found if f) and likest(*defect("spot", 0)[:2], []) is None
-    flat = np.full((128, 128, 3), 90, np.uint8)
-    nothing = likest(flat, defect("spot", 0)[1], examples)
-    assert nothing is not None and nothing.ncc == 0
-    among = real_likeness(examples, ["a", "a", "b", "b"])
-    assert len(among) == 4 and max(among) < 0.9
-    twins = real_likeness([examples[0], examples[0]], ["a", "b"])
-    assert min(twins) > 0.98 and real_likeness(examples[:2], ["a", "a"]) == []
-
-
 def _split() -> Split:
     rows = [(f"good{s}", surface(s), None) for s in range(8)]
     rows += [(f"bad{s}", *defect("spot", s)[:2]) for s in range(4)]
@@ -151,7 +101,7 @@ def test_planted_leaks_are_found_and_clean_pictures_pass() -> None:
     upright = leakage.surfaces(image, mask, split)
     turned = leakage.surfaces(*(np.ascontiguousarray(np.flip(p, 0)) for p in (image, mask)), split)
     assert np.allclose(upright, turned, atol=1e-5)
-    (leak,) = leaks_of("x", "spot", "-", *_moved(1, 2, True, 1.0, 0.9), split)
+    (leak,) = leaks_of("x", "spot", "-", *moved_copy(1, 2, True, 1.0, 0.9), split)
     assert (leak.test, leak.how) == ("bad1", "defect") and leak.likeness > 0.95
     for seed in range(60, 70):
         assert leaks_of("x", "spot", "-", *defect("spot", seed)[:2], split) == []

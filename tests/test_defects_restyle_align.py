@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from noescape.defects.restyle.align import Pose, align
+from noescape.defects.restyle.align import align
 from noescape.defects.restyle.config import AlignmentConfig
-from noescape.defects.restyle.mutual import levels, mutual_information
+from noescape.imaging.mutual import levels, mutual_information
+from noescape.imaging.warp import Pose
 from restyle_pictures import Rgb, other_camera, scene
 
 

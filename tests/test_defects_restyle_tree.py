@@ -243,3 +243,16 @@ def test_a_folder_without_images_says_so(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     assert restyle(tmp_path / "in", tmp_path / "out") == 1
     assert restyle(tmp_path / "nowhere", tmp_path / "out") == 1 and not (tmp_path / "out").exists()
+
+
+def test_picked_images_alone_lie_where_their_folder_lay(folders: tuple[Path, Path, Path]) -> None:
+    """<MATERIAL>/<cell>/normal_img/0000.png becomes <MATERIAL>/<cell>/0000.png; masks and other images stay behind."""
+    source, _, out = folders
+    assert restyle(source / "crop", out, "--pick", "normal_img") == 0
+    assert {p.relative_to(out).as_posix() for p in out.rglob("*.*") if p.suffix not in (".json", ".jsonl")} == {
+        "IC/x0_y1/0000.png"
+    }
+    row = rows(out)["IC/x0_y1/0000.png"]
+    assert row["input_sha256"] == hashlib.sha256((source / NAMES[0]).read_bytes()).hexdigest()
+    assert restyle(source / "crop", out, "--pick", "normal_img") == 0, "the same command goes on"
+    assert restyle(source / "crop", out.with_name("other"), "--pick", "nosuch") == 1

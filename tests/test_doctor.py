@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from noescape.board.render import checks
 from noescape.cli.main import main
 from noescape.features import doctor, machine
 from noescape.features.doctor import Check, Probe, check_names, examine, required, try_probe
@@ -163,6 +164,7 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
         Check(group="weights", name="mobilenet_v2", status="broken", detail="al\x1btered\n", fix="pip install it"),
     ]
     monkeypatch.setattr(doctor, "examine", lambda *, demands: rows)
+    monkeypatch.setattr(checks, "renderer_checks", list)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
-"""Whole files or none, cells that no spreadsheet runs, stamps that can be stopped, digests that name a set."""
+"""Whole files or none, stamps that can be stopped, digests that name a set."""
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
-import tempfile
 import threading
 from pathlib import Path
 
@@ -17,12 +15,10 @@ from hypothesis import strategies as st
 from noescape.files import (
     dump_json,
     remove_parts,
-    safe_cell,
     sha256_file,
     sha256_named,
     utc_stamp,
     write_bytes,
-    write_csv,
     write_json,
     write_text,
     write_with,
@@ -111,49 +107,6 @@ def test_json_of_a_name_in_another_encoding_reads_back(tmp_path: Path) -> None:
 )
 def test_json_is_valid_utf8_and_reads_back(value: object) -> None:
     assert json.loads(dump_json(value)) == value
-
-
-FORMULAS = [
-    "=1+1",
-    "+1",
-    "-1",
-    "@SUM(A1)",
-    "\t=1",
-    "\r=1",
-    "\n=1",
-    " =1",
-    "＝1",
-    "\ufeff=1",
-    "\0=1",
-    "=cmd|' /C calc'!A0",
-]
-
-
-@pytest.mark.parametrize("text", FORMULAS)
-def test_no_cell_starts_a_formula(text: str, tmp_path: Path) -> None:
-    """What a spreadsheet would run is turned into text, in headers, cells and paths."""
-    path = tmp_path / "a.csv"
-    write_csv(path, [text, "b"], [[text, 1]])
-    with path.open(encoding="utf-8", newline="") as f:
-        rows = [*csv.reader(f)]
-    assert rows == [["'" + text, "b"], ["'" + text, "1"]]
-    assert str(safe_cell(Path(text.replace("\0", "")))).startswith("'")
-
-
-def test_numbers_and_plain_text_stay_as_they_are() -> None:
-    values = [-1, -0.5, None, True, "a", "", "1-2", "a=b", "名前", "'quoted"]
-    assert [safe_cell(v) for v in values] == values
-
-
-@given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=2)))
-def test_csv_cells_read_back(rows: list[list[str]]) -> None:
-    """Quotes, commas, newlines: every cell comes back, up to the apostrophe that disarms."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "a.csv"
-        write_csv(path, ["x", "y"], rows)
-        with path.open(encoding="utf-8", newline="") as f:
-            back = [*csv.reader(f)][1:]
-    assert back == [[str(safe_cell(c)) for c in row] for row in rows]
 
 
 def test_source_date_epoch_stops_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,7 @@ EVERYDAY = {
     "image",
 }
 EVERYDAY |= {"name", "dig_url_root", "profile", "cpu", "memory", "gpu", "storage", "data", "new", "seed", "evaluate"}
-EVERYDAY |= {"absent", "exec_timeout", "queue_timeout", "usecase", "flipped"}
+EVERYDAY |= {"absent", "exec_timeout", "queue_timeout", "usecase", "flipped", "engine", "clean", "resolution"}
 PICTURE_WORDS = {
     "images",
     "pixel",

@@ -29,6 +29,10 @@ def test_it_looks_learns_measures_and_inspects(
     rows = (made / "inspection" / "report" / "preds.jsonl").read_text("utf-8").splitlines()
     images = list((data / "test").rglob("*.png"))
     assert len(rows) == len(images) and {json.loads(r)["label"] for r in rows} <= {"OK", "NG"}
+    assert [p.name for p in (made / "model").glob("*/*/model")] and not list((made / "model").glob("*/0"))
+    check = json.loads((made / "check" / "check.json").read_text("utf-8"))
+    report = json.loads((made / "inspection" / "report" / "report.json").read_text("utf-8"))
+    assert {check["categories"][0]["category"], report["category"]} == {data.name}, "not the name of a task's input"
     (metrics,) = (made / "evaluation").rglob("metrics.json")
     assert json.loads(metrics.read_text("utf-8"))
     assert "work/runs/plates/inspection" in capsys.readouterr().out

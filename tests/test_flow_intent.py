@@ -40,17 +40,18 @@ TABLE: list[tuple[str, dict[str, int | bool], dict[str, str], tuple[str, ...]]] 
     (GOOD, {"crops": 3}, {"crop_max_emit": "3"}, ()),
     (GOOD, {"patches": 9}, {"render_patches": "9"}, ()),
     (GOOD, {"smoke": True}, {"render_patches": "5", "crop_max_emit": "1"}, ()),
-    (GOOD, {"images": 40}, {"render_patches": "60", "max_images": "40"}, ()),
+    (GOOD, {"images": 40}, {"render_patches": "7", "max_images": "40"}, ()),
+    (GOOD, {"images": 40}, {"render_patches": "60", "max_images": "40"}, ("board=mine",)),
     (GOOD, {"images": 1}, {"render_patches": "2", "max_images": "1"}, ()),
     (GOOD, {"images": 40, "patches": 8}, {"render_patches": "8", "max_images": "40"}, ()),
-    (GOOD, {"images": 40, "smoke": True}, {"render_patches": "60", "crop_max_emit": "1", "max_images": "40"}, ()),
+    (GOOD, {"images": 20, "smoke": True}, {"render_patches": "13", "crop_max_emit": "1", "max_images": "20"}, ()),
     (STRUCTURAL, {"patches": 3}, {"render_patches": "3"}, ()),
     (STRUCTURAL, {"smoke": True}, {"render_patches": "2"}, ()),
-    (STRUCTURAL, {"images": 120}, {}, ()),  # 5 patches, the default
-    (STRUCTURAL, {"images": 10}, {"render_patches": "2"}, ()),
-    (STRUCTURAL, {"images": 51}, {"render_patches": "3"}, ()),
-    (STRUCTURAL, {"images": 250}, {"render_patches": "10"}, ()),
-    (STRUCTURAL, {"images": 40}, {}, ("defect_modes=tombstone",)),
+    (STRUCTURAL, {"images": 19}, {}, ()),  # 5 patches, the default
+    (STRUCTURAL, {"images": 5}, {"render_patches": "2"}, ()),
+    (STRUCTURAL, {"images": 51}, {"render_patches": "13"}, ()),
+    (STRUCTURAL, {"images": 250}, {"render_patches": "-1"}, ()),
+    (STRUCTURAL, {"images": 6}, {}, ("defect_modes=tombstone",)),
     (ALIGN, {"images": 12}, {"num_sdg": "12"}, ()),
     (ALIGN, {"smoke": True}, {"num_sdg": "15"}, ()),
     (MANUAL, {"images": 12}, {"num_sdg": "12"}, (USE,)),
@@ -67,7 +68,7 @@ def test_a_wish_sets_the_knob_of_its_stage(
 
 
 def test_a_wish_stands_in_the_command_even_when_it_asks_for_the_default() -> None:
-    assert "render_patches=5" in decide(STRUCTURAL, asked={"images": 120}).sets
+    assert "render_patches=5" in decide(STRUCTURAL, asked={"images": 19}).sets
     assert "num_sdg=30" in decide(DAY0, asked={"images": 30}).sets
     assert not [s for s in decide(DAY0).sets if s.startswith("num_sdg")]
 
@@ -131,7 +132,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 def test_too_few_patches_for_the_images_asked_is_said_before() -> None:
     (note,) = decide(STRUCTURAL, asked={"images": 100, "patches": 3}).notes
-    assert "about 75" in note and "100" in note
+    assert "about 13" in note and "100" in note
     assert gave(37, 40) == "gave 37 of 40 asked for" and gave(40, 40) == "gave 40 of 40"
 
 

@@ -201,7 +201,17 @@ def test_changenet_pairs_have_one_name_and_fourteen_columns(items: Sequence[Labe
         assert row["label"] == item.defect.lower() and row["boardname"] == item.group
 
 
-@pytest.mark.parametrize("form", sorted(set(WRITERS) - {"mvtec"}))
+@pytest.mark.parametrize("light", ["../x", "a b", ""])
+def test_a_light_that_is_no_part_of_a_file_name_is_refused(
+    light: str, items: Sequence[LabelledImage], tmp_path: Path
+) -> None:
+    """Readers put names together from the table: they would look for other files than there are."""
+    with pytest.raises(UsageError, match="file name; try"):
+        write_changenet(items, tmp_path / "cn", light=light)
+    assert not (tmp_path / "cn").exists()
+
+
+@pytest.mark.parametrize("form", sorted(WRITERS))
 def test_labels_take_the_place_of_their_like_and_of_nothing_else(
     form: str, items: Sequence[LabelledImage], tmp_path: Path
 ) -> None:

@@ -255,7 +255,7 @@ def test_constraints_are_versions_and_hashes_alone() -> None:
     """Each package pinned by version with sha256 hashes; no torch, no nvidia, no address, no path."""
     text = (ROOT / "constraints.txt").read_text("utf-8")
     entries = [e for e in text.replace("\\\n", " ").split("\n") if e.strip() and not e.startswith("#")]
-    shape = re.compile(r"[a-z0-9-]+==[\w.]+( ; sys_platform == \"win32\")?(\s+--hash=sha256:[0-9a-f]{64})+\s*")
+    shape = re.compile(r"[a-z0-9-]+==[\w.]+( ; sys_platform == \"(win32|linux)\")?(\s+--hash=sha256:[0-9a-f]{64})+\s*")
     assert [e[:60] for e in entries if not shape.fullmatch(e)] == []
     names = [e.split("==")[0] for e in entries]
     assert len(names) == len(set(names)) > 30

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from noescape.files import dump_yaml, load_yaml, parse_yaml
 from noescape.records import UsageError
@@ -15,6 +15,15 @@ from noescape.records import UsageError
 ModelName = Literal["patchcore", "padim"]
 Share = Annotated[float, Field(gt=0, le=1)]
 Percentile = Annotated[float, Field(gt=0, lt=100)]
+
+
+def _folder_name(text: str) -> str:
+    if text in ("", ".", "..") or len(text) > 200 or not text.isprintable() or "/" in text:
+        raise ValueError("expected the name of one folder: runs of it lie there")
+    return text
+
+
+CategoryName = Annotated[str, AfterValidator(_folder_name)]
 
 
 class _Part(BaseModel):
@@ -55,15 +64,16 @@ class ModelConfig(_Part):
 
 
 class DataConfig(_Part):
-    """Which images. `root` and `category` name a folder in the MVTec AD layout; `image_size` (height, width) is the
-    network input; `tile` (source pixels) cuts large images instead of shrinking them; `roi` is a mask image whose
-    non-zero pixels are inspected, the rest is ignored; `leave_out` are names of good images not to learn from;
-    `num_workers` threads decode and infer (0 = one per core);
-    `white_level` is the raw value shown as white for 16-bit images (null = 1023, 4095, 16383 or 65535, by the
-    largest value in the good images)."""
+    """Which images. `root` and `category` name a folder in the MVTec AD layout; `name` is what to call it, where `root`
+    is itself the category (null: the folder's name); `image_size` (height, width) is the network input; `tile` (source
+    pixels) cuts large images instead of shrinking them; `roi` is a mask image whose non-zero pixels are inspected, the
+    rest is ignored; `leave_out` are names of good images not to learn from; `num_workers` threads decode and infer (0 =
+    one per core); `white_level` is the raw value shown as white for 16-bit images (null = 1023, 4095, 16383 or 65535,
+    by the largest value in the good images)."""
 
     root: Path = Path("datasets/mvtec")
     category: str | None = None
+    name: CategoryName | None = None
     image_size: tuple[Annotated[int, Field(ge=32, le=4096)], Annotated[int, Field(ge=32, le=4096)]] = (256, 256)
     num_workers: Annotated[int, Field(ge=0, le=256)] = 0
     tile: Annotated[int, Field(ge=32)] | None = None

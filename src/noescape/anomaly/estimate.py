@@ -10,6 +10,7 @@ from noescape.anomaly.config import InspectorConfig
 from noescape.anomaly.detector import embed
 from noescape.anomaly.embedder import embedding_spec, torch_embedding, view_of
 from noescape.anomaly.fit import run_folder
+from noescape.anomaly.patchcore import BESIDE
 from noescape.anomaly.run_data import learnt_data
 from noescape.datasets import Dataset
 from noescape.features.runtime import OpenVinoEmbedder, convert_to_openvino
@@ -50,7 +51,8 @@ def estimate(config: InspectorConfig, data: Dataset | None = None) -> dict[str, 
     if config.model.name == "patchcore":
         coreset = patches * config.model.coreset_sampling_ratio
         learn_s = (1 + config.thresholds.folds * 0.8) * patches * coreset * module.dims * 2 / 25e9
-        memory_mb = 450 + min(2 * feature_mb, config.model.memory_budget_mb)
+        memory_mb = 450 + min(feature_mb * (1 + BESIDE / (4 * module.dims)) + coreset * module.dims * 4 / 2**20,
+                              config.model.memory_budget_mb)  # fmt: skip
     else:
         dims = config.model.n_features or module.dims
         positions = patches // n

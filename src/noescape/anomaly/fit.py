@@ -281,10 +281,10 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(dump_json(value).encode()).hexdigest()
 
 
-def good_folder(folder: Path) -> Dataset:
-    """A plain folder of good images as a data set without test images; its name is the category."""
+def good_folder(folder: Path, name: str | None = None) -> Dataset:
+    """A plain folder of good images as a data set without test images; its name (or `name`) is the category."""
     samples = tuple(read_folder(folder, label=0))
     if not samples:
         raise DataError(f"{folder}: no images (PNG, JPEG, BMP, TIFF or WebP) to learn from")
-    name = safe_name(folder.resolve().name)
-    return Dataset(root=folder, category=name, train=samples, test=(), uncertain=(), terms=None, plain=True)
+    category = name or safe_name(folder.resolve().name)
+    return Dataset(root=folder, category=category, train=samples, test=(), uncertain=(), terms=None, plain=True)

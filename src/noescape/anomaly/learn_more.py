@@ -17,7 +17,7 @@ from noescape.anomaly.bundle import Bundle, Tensors
 from noescape.anomaly.coreset import greedy_coreset
 from noescape.anomaly.detector import PatchCoreScorer, embed
 from noescape.anomaly.padim import Moments, Padim, gather_moments, padim_from_moments
-from noescape.anomaly.patchcore import PatchCore
+from noescape.anomaly.patchcore import BESIDE, PatchCore
 from noescape.anomaly.progress import Tell
 from noescape.features.neighbours import NearestNeighbours
 from noescape.imaging import read_picture
@@ -68,26 +68,26 @@ def extend_bank(
     bank, read, due = core.bank, 0, 0.0
     waiting: list[Float] = []
     for batch in batches:
-        limit = max(1, memory_budget_mb * 2**20 // (2 * 4 * batch.shape[1]) - len(bank))
+        one = 4 * batch.shape[1]  # those that wait are there twice: as they came, and beside the bank
+        limit = (memory_budget_mb * 2**20 - len(bank) * (one + BESIDE)) // (2 * one + BESIDE)
         if waiting and sum(map(len, waiting)) + len(batch) > limit:
-            bank, due = _add(bank, np.concatenate(waiting), due, ratio)
+            bank, due = _add(bank, waiting, due, ratio)
             waiting = []
         waiting.append(batch)
         read += len(batch)
     if not read:
         raise DataError("the region of interest covers no patch of any new image")
-    patches = np.concatenate(waiting)
-    least = 1 - len(patches) * ratio if len(bank) == len(core.bank) else 0.0  # however few, at least one
-    bank, _ = _add(bank, patches, max(due, least), ratio)
+    least = 1 - sum(map(len, waiting)) * ratio if len(bank) == len(core.bank) else 0.0  # however few, at least one
+    bank, _ = _add(bank, waiting, max(due, least), ratio)
     _, kin = NearestNeighbours(bank).search(bank, num_neighbors)
     return PatchCore(bank=bank, kin=kin), read
 
 
-def _add(bank: Float, patches: Float, due: float, ratio: float) -> tuple[Float, float]:
+def _add(bank: Float, patches: Sequence[Float], due: float, ratio: float) -> tuple[Float, float]:
     """The bank with the share of `patches` that is due; what remains due is carried on."""
-    due += len(patches) * ratio
+    due += sum(map(len, patches)) * ratio
     count = int(due + 1e-9)
-    pool = np.concatenate([bank, patches])
+    pool = np.concatenate([bank, *patches])
     chosen = greedy_coreset(pool, len(bank) + count, given=len(bank))[len(bank) :]
     fresh = chosen[chosen >= len(bank)]  # rows of the bank come up again only when nothing new is left
     return np.concatenate([bank, pool[fresh]]), due - count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from noescape.records import WorkError
 
 Float = npt.NDArray[np.float32]
 THINNED = 4096  # rows that a thinned part keeps at least: a small coreset needs more to choose from than itself
+BESIDE = 16  # bytes that the choice needs for each row, beside the rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,51 +70,47 @@ def fit_patchcore(
 ) -> PatchCore:
     """Choose `ratio` of the `total` patches that come in batches `[n, D]`.
 
-    Where all patches and the selection's working copy fit into `memory_budget_mb`, the greedy coreset is exact over
-    all of them. Else patches are gathered up to the budget, thinned by the same greedy rule, and so on: a coreset of
-    coresets, within the budget (and 32 MB of working memory), at no more than about three times the cost of the
-    exact one. WorkError if the coreset itself does not fit.
+    Where all patches and those chosen fit into `memory_budget_mb`, the greedy coreset is exact over all of them. Else
+    patches are gathered up to the budget, thinned by the same greedy rule, and so on: a coreset of coresets, within the
+    budget (and 32 MB of working memory), at no more than about three times the cost of the exact one. WorkError if the
+    coreset itself does not fit.
     """
     wanted = max(1, int(total * ratio))
-    kept: list[Float] = []
-    rows = 0
-    for piece, limit in _pieces(batches, memory_budget_mb):
-        if wanted > limit // 2 and total > limit:
-            enough = -(-min(2 * wanted, total) * 8 * piece.shape[1] // 2**20)
-            raise WorkError(
-                f"a coreset of {wanted} patches ({ratio:g} of {total}) does not fit into memory_budget_mb "
-                f"{memory_budget_mb}: raise it to {enough} or lower the ratio"
-            )
-        if rows + len(piece) > limit and rows:
-            thin = _gather(kept, rows)
-            fewer = min(limit // 2, max(2 * wanted, THINNED))
-            kept = [thin[np.sort(greedy_coreset(thin, fewer))]]
-            rows = len(kept[0])
-        kept.append(piece)
-        rows += len(piece)
-    pool = _gather(kept, rows)
-    bank = pool[greedy_coreset(pool, wanted, on_step=on_step)]
+    pool, rows = np.empty((0, 0), np.float32), 0
+    for batch in batches:
+        if not pool.size:
+            pool = np.empty((_room(wanted, total, ratio, batch.shape[1], memory_budget_mb), batch.shape[1]), np.float32)
+        at = 0
+        while at < len(batch):
+            if rows == len(pool):
+                fewer = min(rows // 2, max(2 * wanted, THINNED))
+                _keep(pool, np.sort(greedy_coreset(pool, fewer)))
+                rows = fewer
+            step = min(len(batch) - at, len(pool) - rows)
+            pool[rows : rows + step] = batch[at : at + step]
+            rows, at = rows + step, at + step
+    if not rows:
+        raise ValueError("PatchCore needs at least one patch, got none")
+    bank = pool[greedy_coreset(pool[:rows], wanted, on_step=on_step)]
     _, kin = NearestNeighbours(bank).search(bank, num_neighbors)
     return PatchCore(bank=bank, kin=kin)
 
 
-def _pieces(batches: Iterable[Float], memory_budget_mb: int) -> Iterator[tuple[Float, int]]:
-    """The batches in pieces that leave room for the patches before them; with each, how many rows fit in all."""
-    for batch in batches:
-        limit = max(2, memory_budget_mb * 2**20 // (2 * 4 * batch.shape[1]))
-        step = max(1, limit // 4)
-        for begin in range(0, len(batch), step):
-            yield batch[begin : begin + step], limit
+def _room(wanted: int, total: int, ratio: float, dims: int, memory_budget_mb: int) -> int:
+    """How many patches to gather at most: all, or what the budget holds beside those that are chosen in the end."""
+    budget, one = memory_budget_mb * 2**20, 4 * dims
+    room = (budget - wanted * one) // (one + BESIDE)
+    if wanted > room // 2 and total > room:
+        enough = -(-(min(2 * wanted, total) * (one + BESIDE) + wanted * one) // 2**20)
+        raise WorkError(
+            f"a coreset of {wanted} patches ({ratio:g} of {total}) does not fit into memory_budget_mb "
+            f"{memory_budget_mb}: raise it to {enough} or lower the ratio"
+        )
+    return min(room, total)
 
 
-def _gather(parts: list[Float], rows: int) -> Float:
-    """One array of all parts, emptying the list as it goes, so that both need not fit at once."""
-    if not rows:
-        raise ValueError("PatchCore needs at least one patch, got none")
-    out = np.empty((rows, parts[0].shape[1]), np.float32)
-    at = rows
-    while parts:
-        part = parts.pop()
-        out[at - len(part) : at] = part
-        at -= len(part)
-    return out
+def _keep(pool: Float, rows: npt.NDArray[np.int64]) -> None:
+    """Move these rows (ascending) to the start of `pool`, some at a time: no second array."""
+    for begin in range(0, len(rows), THINNED):
+        some = rows[begin : begin + THINNED]
+        pool[begin : begin + len(some)] = pool[some]

@@ -18,7 +18,7 @@ def learnt_data(config: InspectorConfig, root: Path | None = None, data: Dataset
 
     UsageError where it leaves out images that are not there.
     """
-    dataset = data or read_mvtec(root or config.data.root, config.data.category)
+    dataset = data or read_mvtec(root or config.data.root, config.data.category, name=config.data.name)
     names = set(config.data.leave_out)
     if unknown := sorted(names - {s.key for s in dataset.train}):
         near = difflib.get_close_matches(unknown[0], [s.key for s in dataset.train], 1)
@@ -44,7 +44,7 @@ def tested_data(bundle: Bundle, root: Path | None = None) -> Dataset:
             f"without figures: {inspecting}"
         )
     try:
-        dataset = read_mvtec(root or data.root, data.category, to_learn=False)
+        dataset = read_mvtec(root or data.root, data.category, to_learn=False, name=data.name)
     except DataError as error:
         if root is not None:
             raise

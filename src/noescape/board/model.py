@@ -101,8 +101,10 @@ class Picture:
 
     `mesh` holds 1 + the place of the mesh in the sequence that was rendered, 0 where nothing is; it is sampled at
     pixel centres, so that no pixel is mixed. `depth` is mm from the camera's height down, NaN where nothing is.
+    `own` says how many pixels of the picture each instance would cover if it stood alone.
     """
 
     color: npt.NDArray[np.float32]
     mesh: npt.NDArray[np.int32]
     depth: npt.NDArray[np.float32]
+    own: Mapping[str, int] = field(default_factory=dict)

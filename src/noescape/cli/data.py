@@ -67,6 +67,9 @@ def _register_check(actions: argparse._SubParsersAction[argparse.ArgumentParser]
     )
     check.add_argument("dir", metavar="DIR", type=Path, help="folder of one category, or of several")
     check.add_argument("--category", metavar="NAME", help="only this category of DIR")
+    check.add_argument(
+        "--data-name", dest="name", metavar="NAME", help="what to call it, where DIR is a category (default: as DIR)"
+    )
     check.add_argument("--out", metavar="PNG", type=Path, help="write a contact sheet, masks outlined in cyan")
     check.add_argument("--json", action="store_true", help="the whole report as JSON on stdout")
     check.add_argument(
@@ -136,14 +139,15 @@ def run_check(args: argparse.Namespace) -> int:
 
     folder = category_folder(args.dir, args.category)
     whole = (folder / "train").is_dir() or (folder / "test").is_dir()
+    name = args.name if whole and folder == args.dir else None
     folders = [folder] if whole else [folder / name for name in categories(folder)] or [folder]
     reports = []
     for one in folders:
         with _Progress(f"checking {printed(one.resolve().name)}") as progress:
-            reports.append(check_dataset(one, max_pixels=args.max_pixels, progress=progress))
+            reports.append(check_dataset(one, name=name, max_pixels=args.max_pixels, progress=progress))
     usable = any(report.usable for report in reports)
     if args.out:
-        write_bytes(args.out, preview_png([scan_mvtec(one) for one in folders], max_pixels=args.max_pixels))
+        write_bytes(args.out, preview_png([scan_mvtec(one, name=name) for one in folders], max_pixels=args.max_pixels))
     if args.json:
         preview = printed(str(args.out)) if args.out else None
         sys.stdout.write(

@@ -40,11 +40,14 @@ def run(args: argparse.Namespace) -> int:
     import sys
     from dataclasses import asdict
 
-    from noescape.features.doctor import examine, required
+    from noescape.board.render import checks as renderers
+    from noescape.features.doctor import QUICK, examine, required
     from noescape.files import dump_json
 
-    wanted = required(args.require)
+    wanted = required(args.require, renderers.NAMES)
     checks = examine(demands=wanted)
+    if not wanted or any(demand.name not in QUICK for demand in wanted):
+        checks = [*checks, *renderers.renderer_checks()]
     names = {demand.name for demand in wanted}
     failed = [check for check in checks if check.name in names and check.status != "ok"]
     if args.json:

@@ -31,6 +31,9 @@ def register(commands: Any) -> None:
     )
     p.add_argument("--data-root", type=Path, help="folder that holds the category folder, or the category itself")
     p.add_argument("--category", help="name of the category folder under --data-root")
+    p.add_argument(
+        "--data-name", dest="name", help="what to call the images, where that folder is the category (default: as it)"
+    )
     p.add_argument("--good", type=Path, help="instead: a plain folder of good images, searched recursively")
     p.add_argument(
         "--leave-out", type=Path, metavar="LIST", help="text file: names of good images not to learn from, one a line"
@@ -68,10 +71,11 @@ def run(args: argparse.Namespace) -> int:
     from noescape.anomaly.unusual_good import read_names
     from noescape.cli.progress import tell
 
+    _one_place(args)
     values = load_config(args.config).model_dump()
     given = {
         "model": ("backbone", "weights", "coreset_sampling_ratio", "memory_budget_mb"),
-        "data": ("category", "tile", "overlap", "roi", "num_workers", "max_pixels"),
+        "data": ("category", "name", "tile", "overlap", "roi", "num_workers", "max_pixels"),
         "thresholds": ("image_percentile", "pixel_percentile", "review_band"),
         "": ("output_dir", "run_id", "device", "precision", "seed", "tensorboard"),
     }
@@ -91,11 +95,23 @@ def run(args: argparse.Namespace) -> int:
     if args.leave_out:
         values["data"]["leave_out"] = tuple(dict.fromkeys([*values["data"]["leave_out"], *read_names(args.leave_out)]))
     config = parse_config(values, "command line")
-    data = good_folder(args.good) if args.good else None
+    data = good_folder(args.good, config.data.name) if args.good else None
     if args.dry_run:
         return _plan(config, data, args.json)
     folder = fit(config, tell=tell, data=data)
     return _say(folder, args.json, args.good)
+
+
+def _one_place(args: argparse.Namespace) -> None:
+    """UsageError where --good stands beside what names a data set: one of the two would be ignored."""
+    from noescape.records import UsageError
+
+    ignored = [flag for flag, value in (("--data-root", args.data_root), ("--category", args.category)) if value]
+    if args.good and ignored:
+        raise UsageError(
+            f"--good {args.good} is a folder of good images, {' and '.join(ignored)} a data set: give one of them. "
+            "(To test a run of --good: noescape evaluate --run-dir RUN --data-root DIR)"
+        )
 
 
 def _height_and_width(given: list[int]) -> tuple[int, int]:

@@ -22,9 +22,12 @@ GROUPS = (
     "compare",
     "tune",
     "export",
+    "changenet",
     "board",
     "defects",
+    "deft",
     "flow",
+    "report",
     "doctor",
 )
 

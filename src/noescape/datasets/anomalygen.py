@@ -124,7 +124,11 @@ def read_anomalygen(
         types, clean, cad, sizes = check_files(types, clean, cad, tell.within(root), max_pixels, progress)
     spec, labels = _side_files(spec_file or root / SPEC_FILE, place.root / LABELS_FILE, spec_file is not None, tell)
     for key in [key for key in spec if key not in {kind.key for kind in types}]:
-        tell("spec_unknown", SPEC_FILE, unknown_type(key, (kind.key for kind in types)))
+        tell(
+            "spec_unknown",
+            SPEC_FILE if spec_file is None else str(spec_file),
+            unknown_type(key, (kind.key for kind in types)),
+        )
     dataset = AnomalyGenDataset(
         root=root, types=tuple(types), clean=clean, cad=cad, labels=labels, spec=spec, problems=(), sizes=sizes
     )

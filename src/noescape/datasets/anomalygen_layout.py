@@ -10,7 +10,8 @@ from pathlib import Path
 from noescape.datasets.folder import find_images, printable
 from noescape.records import ImageError
 
-FOLDERS = ("anomaly_image", "mask", "clean_image", "cad_mask")
+TYPED = ("anomaly_image", "mask")  # with a folder for each type
+FOLDERS = (*TYPED, "clean_image", "cad_mask")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +76,7 @@ def read_layout(root: Path, tell: Teller, *, clean: bool = False) -> Layout:
             loose += [path] if not texture else []
             continue
         here = files.setdefault(texture, {name: defaultdict(list) for name in FOLDERS})
-        typed = folder in ("anomaly_image", "mask")
+        typed = folder in TYPED
         if len(rest) != int(typed):
             shape = f"{texture}/{folder}/{'<TYPE>/' if typed else ''}<file>"
             tell("misplaced", key, f"expected {shape}")

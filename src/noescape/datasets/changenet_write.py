@@ -7,6 +7,7 @@ from pathlib import Path
 
 from noescape.datasets.labelled import LabelledImage, copy_to, regions, whole_folder
 from noescape.files import safe_name, write_csv
+from noescape.records import UsageError
 
 FILE = "changenet.csv"
 COLUMNS = (
@@ -20,7 +21,10 @@ def write_changenet(items: Sequence[LabelledImage], out: Path, *, light: str = "
 
     The label is the type in lower case (everything but PASS is NO_PASS to its readers); the board is the clean surface,
     so that splits by board keep twins together. There are no PASS rows: a golden beside itself would teach nothing.
+    UsageError where `light` cannot stand in a file name: readers put the name together again.
     """
+    if light != safe_name(light):
+        raise UsageError(f"light {light!r}: expected what can stand in a file name; try {safe_name(light)!r}")
     return whole_folder(out, "changenet", lambda part: _fill(items, part, light))
 
 
@@ -28,7 +32,7 @@ def _fill(items: Sequence[LabelledImage], part: Path, light: str) -> dict[str, o
     rows = []
     for item in items:
         found = regions(item)
-        file = f"{item.name}_{safe_name(light)}.png"
+        file = f"{item.name}_{light}.png"
         copy_to(item.image, part / "input" / file)
         copy_to(item.clean, part / "golden" / file)
         kind, description = item.defect.strip().lower(), f"generated, {len(found)} region(s)"

@@ -32,12 +32,24 @@ _PANEL = re.compile(r"group\w+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pair:
+class DeepPcbPair:
+    """A golden crop and its defective partner. `types` names the defect in each of `boxes`; `kind` the most frequent.
+
+    `key` is the golden's path relative to the source, without its ending "_temp".
+    """
+
+    key: str
     golden: Path
     test: Path
     panel: str
     boxes: tuple[tuple[int, int, int, int], ...]
-    kind: str
+    types: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """The most frequent defect type (ties: the first in the set's own numbering)."""
+        counts, order = Counter(self.types), list(TYPES.values())
+        return min(counts, key=lambda name: (-counts[name], order.index(name)))
 
 
 def import_deeppcb(
@@ -59,7 +71,7 @@ def import_deeppcb(
     check_split(split=split, fraction=train_fraction)
     refuse_overlap(src, out)
     skipped: list[ImageError] = []
-    pairs = _find(src / "PCBData" if (src / "PCBData").is_dir() else src, skipped)
+    pairs = deeppcb_pairs(src, skipped)
     if split == "group":
         drawn = draw_training(Counter(p.panel for p in pairs), seed=seed, fraction=train_fraction)
         training = {p.golden for p in pairs if p.panel in drawn}
@@ -88,7 +100,7 @@ def import_deeppcb(
     return write_mvtec(out, CATEGORY, placements, info=info, notes=notes, skipped=skipped, progress=progress)
 
 
-def _place(pair: _Pair, training: set[Path], tested: bool) -> list[Placement]:
+def _place(pair: DeepPcbPair, training: set[Path], tested: bool) -> list[Placement]:
     good = Placement(
         source=pair.golden,
         split="train" if pair.golden in training else "test",
@@ -117,7 +129,12 @@ def _boxes_mask(image: Path, boxes: tuple[tuple[int, int, int, int], ...]) -> An
     return draw_boxes(boxes, picture.height, picture.width)
 
 
-def _find(src: Path, skipped: list[ImageError]) -> list[_Pair]:
+def deeppcb_pairs(src: Path, skipped: list[ImageError]) -> list[DeepPcbPair]:
+    """All pairs of `src` (the folder `PCBData`, or the one that holds it), in the order of their paths.
+
+    A golden without its partner or with unreadable boxes goes to `skipped`. DataError where there is no pair at all.
+    """
+    src = src / "PCBData" if (src / "PCBData").is_dir() else src
     pairs = []
     for key, golden in find_images(src, skipped):
         if not golden.stem.endswith("_temp"):
@@ -127,19 +144,20 @@ def _find(src: Path, skipped: list[ImageError]) -> list[_Pair]:
         test = golden.with_name(f"{stem}_test{golden.suffix}")
         labels = golden.parent.with_name(f"{golden.parent.name}_not") / f"{stem}.txt"
         try:
-            boxes, kind = _read_boxes(labels)
+            boxes, types = _read_boxes(labels)
             if not test.is_file():
                 raise ImageError(test, "unreadable", "the partner of a golden image is missing")
         except ImageError as error:
             skipped.append(error)
             continue
-        pairs.append(_Pair(golden=golden, test=test, panel=panel, boxes=boxes, kind=kind))
+        found = key.removesuffix(golden.name) + stem
+        pairs.append(DeepPcbPair(key=found, golden=golden, test=test, panel=panel, boxes=boxes, types=types))
     if not pairs:
         raise DataError(f"{src}: expected PCBData with groupXXXXX/XXXXX/*_temp.jpg and groupXXXXX/XXXXX_not/*.txt")
     return pairs
 
 
-def _read_boxes(path: Path) -> tuple[tuple[tuple[int, int, int, int], ...], str]:
+def _read_boxes(path: Path) -> tuple[tuple[tuple[int, int, int, int], ...], tuple[str, ...]]:
     try:
         rows = [
             [int(v) for v in line.replace(",", " ").split()]
@@ -150,6 +168,4 @@ def _read_boxes(path: Path) -> tuple[tuple[tuple[int, int, int, int], ...], str]
         raise ImageError(path, "labels", f"the boxes cannot be read ({error})") from None
     if not rows or any(len(row) != 5 or row[4] not in TYPES for row in rows):
         raise ImageError(path, "labels", "expected lines 'x1 y1 x2 y2 type' with a type of 1 to 6")
-    counts = Counter(row[4] for row in rows)
-    kind = TYPES[min(counts, key=lambda t: (-counts[t], t))]
-    return tuple((row[0], row[1], row[2], row[3]) for row in rows), kind
+    return tuple((row[0], row[1], row[2], row[3]) for row in rows), tuple(TYPES[row[4]] for row in rows)

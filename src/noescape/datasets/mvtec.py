@@ -40,15 +40,18 @@ class Layout:
     refused: tuple[ImageError, ...]
 
 
-def read_mvtec(root: Path, category: str | None = None, *, to_learn: bool = True) -> Dataset:
+def read_mvtec(root: Path, category: str | None = None, *, to_learn: bool = True, name: str | None = None) -> Dataset:
     """Read `<root>/<category>`, or `root` itself when it has `train/` or no category is named.
+
+    `name` is what to call the category where it is `root` itself (a folder with any name; None: the folder's name).
 
     `to_learn` False asks for no training images, only for some to test: `root` may then have `test/` alone. Defective
     images without a mask are allowed (`mask` None), also where others of their type have one. Raises DataError that
     lists everything that is wrong at once: no training images, masks without image, links that lead out of the
     folder, side files that are not what they should be. Nothing is decoded.
     """
-    layout = scan_mvtec(category_folder(root, category), to_learn=to_learn)
+    folder = category_folder(root, category)
+    layout = scan_mvtec(folder, to_learn=to_learn, name=name if folder == root else None)
     problems = [*layout.problems, *(str(row) for row in layout.refused)]
     if problems:
         more = [f"… and {len(problems) - MAX_LISTED} more"] if len(problems) > MAX_LISTED else []
@@ -97,8 +100,9 @@ def categories(root: Path) -> list[str]:
         raise DataError(f"{root}: cannot be listed ({error.strerror or error})") from None
 
 
-def scan_mvtec(root: Path, *, to_learn: bool = True) -> Layout:
-    """Everything in the category folder `root`, sorted by key, with all problems listed. Decodes nothing.
+def scan_mvtec(root: Path, *, to_learn: bool = True, name: str | None = None) -> Layout:
+    """Everything in the category folder `root`, called `name` (None: as the folder is), sorted by key, with all
+    problems listed. Decodes nothing.
 
     That there is nothing to learn from is a problem unless `to_learn` is False.
     """
@@ -118,7 +122,7 @@ def scan_mvtec(root: Path, *, to_learn: bool = True) -> Layout:
     problems.extend(_orphan_masks(root))
     return Layout(
         root=root,
-        category=root.resolve().name,
+        category=name or root.resolve().name,
         train=tuple(samples["train"]),
         test=tuple(samples["test"]),
         uncertain=tuple(samples[UNCERTAIN_TYPE]),

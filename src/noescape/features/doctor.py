@@ -100,9 +100,12 @@ def check_names() -> list[str]:
     return [*QUICK, *runtimes, *WHEELS, *images, *(e[0] for e in EXTRAS), *folders]
 
 
-def required(wanted: Sequence[str]) -> list[Demand]:
-    """What `wanted` (`NAME` or `NAME=AMOUNT` each) demands; UsageError with the nearest names otherwise."""
-    return parse_demands(wanted, check_names())
+def required(wanted: Sequence[str], more: Sequence[str] = ()) -> list[Demand]:
+    """What `wanted` (`NAME` or `NAME=AMOUNT` each) demands; UsageError with the nearest names otherwise.
+
+    `more` are names of checks that are made elsewhere.
+    """
+    return parse_demands(wanted, [*check_names(), *more])
 
 
 def examine(timeout_s: float = PROBE_TIMEOUT_S, *, demands: Sequence[Demand] = ()) -> list[Check]:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-_BLANKS = ("\t", "\r", "\n", "\0", "\ufeff")
-_FORMULA_SIGNS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def write_with(path: Path, write: Callable[[Path], None], *, sync: bool = True) -> None:
@@ -77,28 +72,3 @@ def dump_json(value: Any) -> str:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, atomically. NaN and infinity are refused: use None."""
     write_text(path, dump_json(value))
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV, atomically, whose cells a spreadsheet cannot run as formulas (see `safe_cell`)."""
-    out = io.StringIO()
-    plain = csv.writer(out, lineterminator="\n")
-    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    for row in (header, *rows):
-        cells = [safe_cell(cell) for cell in row]
-        # A bare carriage return would end the row, and what follows it could be a formula.
-        (quoted if any("\r" in str(cell) for cell in cells) else plain).writerow(cells)
-    write_text(path, out.getvalue())
-
-
-def safe_cell(value: object) -> object:
-    """Text that a spreadsheet would read as a formula gets a leading apostrophe; numbers stay numbers.
-
-    Full-width signs count too (East Asian spreadsheets run them), also behind blanks. None becomes an empty cell.
-    """
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    text = str(value)
-    if text[:1] in _BLANKS or text.lstrip("".join(_BLANKS) + " ")[:1] in _FORMULA_SIGNS:
-        return "'" + text
-    return text

@@ -37,6 +37,12 @@ def render_page(template: str, context: Mapping[str, Any], data: object) -> str:
     return text
 
 
+def render_still(template: str, context: Mapping[str, Any]) -> str:
+    """Render a page without any script; only data: images and its own styles may load."""
+    csp = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    return _environment().get_template(template).render(**context, csp=csp)
+
+
 def embed_json(value: object) -> Markup:
     """`value` as JSON that is safe inside a script element: pure ASCII without `<`, `>` or `&`."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))

@@ -1,1 +1,1 @@
-"""A photo laid on the render of the same board, by mutual information."""
+"""A photo laid on a render of its board by mutual information, and the way between their pixels."""

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 
 # Order of the help page: as the work goes.
-PARTS = ("import_", "centroid", "preview", "render", "crop", "pairs", "align")
+PARTS = ("setup", "import_", "centroid", "preview", "render", "crop", "pairs", "align")
 
 DESCRIPTION = """\
 Labelled images of a board from its CAD alone; later, the first photo laid on them.

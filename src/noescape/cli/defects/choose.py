@@ -50,12 +50,13 @@ def run(args: argparse.Namespace) -> int:
     from noescape.defects.gain.choose import ChooseOptions, choose, measure, plan, read_samples
     from noescape.defects.gain.compare import OURS
     from noescape.defects.gain.report import markdown
-    from noescape.files import dump_json, write_json, write_text
+    from noescape.files import check_folder, dump_json, one_at_a_time, write_json, write_text
 
     options = ChooseOptions(
         figure=args.figure, splits=args.splits, seeds=args.seeds, steps=args.steps, made=args.made,
         most_parts=args.most_parts, budget_min=args.budget_minutes,
     )  # fmt: skip
+    check_folder(args.output_dir)
     planned = plan(read_samples(args.data, args.category, args.groups), options, args.output_dir / "rows")
     shots = ", ".join(f"{kind} {n}" for kind, n in planned.tasks[0].protocol.shots.items())
     notes = [f"parts to teach with: {shots}", f"{planned.trainings} trainings, about {planned.minutes:.0f} CPU-minutes"]
@@ -73,12 +74,13 @@ def run(args: argparse.Namespace) -> int:
         done += 1
         advance(done)
 
-    rows = measure(planned, options.budget_min, on_row)
-    choice = choose(rows, options.figure, grouped=planned.grouped)
-    choice |= {"left_out": dict(planned.left_out), "data": planned.tasks[0].identity}
-    table = markdown(rows, OURS, gates=())
-    write_json(args.output_dir / "choice.json", choice)
-    write_text(args.output_dir / "choice.md", "\n".join([*choice["words"], "", table]))
+    with one_at_a_time(args.output_dir):
+        rows = measure(planned, options.budget_min, on_row)
+        choice = choose(rows, options.figure, grouped=planned.grouped)
+        choice |= {"left_out": dict(planned.left_out), "data": planned.tasks[0].identity}
+        table = markdown(rows, OURS, gates=())
+        write_json(args.output_dir / "choice.json", choice)
+        write_text(args.output_dir / "choice.md", "\n".join([*choice["words"], "", table]))
     if args.json:
         print(dump_json(choice), end="")
         return 0

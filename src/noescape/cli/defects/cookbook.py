@@ -62,10 +62,12 @@ def run(args: argparse.Namespace) -> int:
 
     from noescape.datasets.anomalygen import read_anomalygen
     from noescape.defects.cookbook import new_cookbook
+    from noescape.files import check_folder
 
     _usable_name(args.name)
-    dataset = read_anomalygen(args.source)
     folder = args.output_dir or Path("cookbooks") / args.name
+    check_folder(folder)
+    dataset = read_anomalygen(args.source)
     for path in new_cookbook(args.name, dataset, folder, replace=args.replace):
         print(path)
     types = json.dumps([[kind.texture, kind.name] for kind in dataset.types], ensure_ascii=False)

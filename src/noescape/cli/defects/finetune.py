@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 DESCRIPTION = """\
@@ -51,10 +52,12 @@ def run(args: argparse.Namespace) -> int:
     from noescape.defects.generators.diffusion.options import diffusion_options
     from noescape.defects.generators.diffusion.world import world_of
     from noescape.defects.generators.recipe import Recipe, checked_types, read_recipe, with_step
-    from noescape.files import dump_json
+    from noescape.files import check_folder, dump_json, one_at_a_time
     from noescape.records import UsageError
 
     world = world_of()
+    check_folder(args.output_dir)
+    _refuse_what_means_nothing(args)
     if world.size > 1 and args.generator != "diffusion":
         raise UsageError(f"the {args.generator} generator learns in one process, not in {world.size} (torchrun)")
     recipe = read_recipe(args.config) if args.config else Recipe()
@@ -84,14 +87,15 @@ def run(args: argparse.Namespace) -> int:
         advance = advance or tell("learning", total)
         advance(done)
 
-    step = open_step(maker.finetune(dataset, recipe, args.output_dir, on_step))
+    with one_at_a_time(args.output_dir) if world.leads else nullcontext():
+        step = open_step(maker.finetune(dataset, recipe, args.output_dir, on_step))
+        told = {"checkpoint": str(step.path), "step": step.number, "generator": step.generator, "sha256": step.digest}
+        if not args.no_validation and args.generator == "exemplar":
+            from noescape.defects.generators.validate import validate
+
+            told["nn_score"] = validate(args.output_dir, step, dataset, recipe, tell=tell)
     if not world.leads:
         return 0
-    told = {"checkpoint": str(step.path), "step": step.number, "generator": step.generator, "sha256": step.digest}
-    if not args.no_validation and args.generator == "exemplar":
-        from noescape.defects.generators.validate import validate
-
-        told["nn_score"] = validate(args.output_dir, step, dataset, recipe, tell=tell)
     if args.json:
         print(dump_json(told), end="")
         return 0
@@ -100,3 +104,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"nn_score of a validation: {told['nn_score']:.3f} (higher: more like the real defects)")
     print(f"checkpoint: {step.path}")
     return 0
+
+
+def _refuse_what_means_nothing(args: argparse.Namespace) -> None:
+    """UsageError for a flag that the other generator alone understands: it would be ignored."""
+    from noescape.records import UsageError
+
+    of = {"exemplar": ("step", "choice"), "diffusion": ("base_model",)}
+    for generator, names in of.items():
+        given = [f"--{n.replace('_', '-')}" for n in names if getattr(args, n) is not None]
+        if given and generator != args.generator:
+            raise UsageError(f"{', '.join(given)}: only for --generator {generator}, not for {args.generator}")

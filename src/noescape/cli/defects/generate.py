@@ -55,11 +55,12 @@ def run(args: argparse.Namespace) -> int:
     from noescape.defects.generators.diffusion.world import joined
     from noescape.defects.generators.plan import estimate, plan
     from noescape.defects.quality.filter import SearchOptions
-    from noescape.files import dump_json
+    from noescape.files import check_folder, dump_json
     from noescape.records import UsageError
 
     if args.seed < 0:
         raise UsageError(f"--seed: expected 0 or more, got {args.seed}")
+    check_folder(args.output_dir)
     look = SearchOptions(rounds=args.refine_rounds, threshold=args.threshold, tries=args.tries)
     planned = plan(args.checkpoint_dir, args.input_jsonl, step=args.step)
     lost = sorted(name for name, digest in planned.digests.items() if digest is None)

@@ -58,5 +58,12 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(items)} images as {args.format}: {out / str(told['file'])}")
     for name, value in told.items():
         if name not in ("labels", "file", "images"):
-            print(f"  {name}: {value}")
+            print(f"  {name}: {_words(value)}")
     return 0
+
+
+def _words(value: object) -> str:
+    """For people: names with commas between them, names with their counts."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {count}" for name, count in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -113,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
     from noescape.files import dump_json, write_bytes
 
     options = _options(args)
+    _check_places(options, args.preview)
     dataset = read_anomalygen(
         args.dataset_dir, spec_file=args.defect_spec, clean_root=args.clean_dir, progress=reading()
     )
@@ -146,6 +147,19 @@ def _print_words(summary: dict[str, Any]) -> None:
         told = ", ".join(f"{n} {status}" for status, n in one["statuses"].items())
         line = f"{key}: {one['placed']} of {one['allocated']} placed, {one['spatial_dependency']} ({told})"
         print(printable(line))
+
+
+def _check_places(options: PlaceOptions, preview: Path | None) -> None:
+    """UsageError or DataError before any work where what is to be written cannot be."""
+    from noescape.files import check_folder
+    from noescape.records import UsageError
+
+    if options.output_jsonl.is_dir():
+        raise UsageError(f"--output-jsonl {options.output_jsonl}: expected a file to write to, but it is a folder")
+    for folder in (options.output_jsonl.parent, options.amp_dir):
+        check_folder(folder)
+    if preview not in (None, Path()) and preview.suffix.lower() != ".png":
+        raise UsageError(f"--preview {preview}: the preview is a PNG; name it {preview.with_suffix('.png').name}")
 
 
 def _options(args: argparse.Namespace) -> PlaceOptions:

@@ -42,6 +42,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     p.add_argument("--endpoint", metavar="URL", help='image-edit service, http://HOST:PORT/v1; "" = local transfer')
     p.add_argument("--model", metavar="ID", help="the model that the service must serve")
     p.add_argument("--seed", metavar="N", type=int, help="overrides the configuration's")
+    p.add_argument(
+        "--pick", metavar="NAME", default="", help="images in folders of this name alone; their paths leave it out"
+    )
     p.add_argument("--overwrite", action="store_true", help="replace an OUT that was made with other settings")
     p.add_argument("--dry-run", action="store_true", help="check and show the plan; write nothing, ask no service")
     p.add_argument("--json", action="store_true", help="the result as JSON on stdout")
@@ -54,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from noescape.defects.restyle.job import plan, work
 
     config = _config(args)
-    planned = plan(args.input, args.out, config, args.reference or [])
+    planned = plan(args.input, args.out, config, args.reference or [], pick=args.pick)
     images, along = len(planned.tree.images), len(planned.tree.along)
     print(f"{images} images, {along} other files go along; {planned.words}", file=sys.stderr)
     if args.dry_run:
@@ -79,7 +82,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _config(args: argparse.Namespace) -> Any:
     from noescape.defects.restyle.config import default_config, read_config, with_changes
+    from noescape.records import UsageError
 
     config = read_config(args.config) if args.config else default_config()
+    if args.model and not (config.endpoint if args.endpoint is None else args.endpoint):
+        raise UsageError(f"--model {args.model} names what an endpoint must serve, and none is given: add --endpoint")
     given = {"endpoint": args.endpoint, "model": args.model, "seed": args.seed}
     return with_changes(config, {key: value for key, value in given.items() if value is not None})

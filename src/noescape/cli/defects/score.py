@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
 
 DESCRIPTION = """\
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from noescape.cli.progress import tell
     from noescape.defects.quality.score import ScoreOptions, score, write_report
     from noescape.defects.quality.table import table_text
-    from noescape.files import dump_json
+    from noescape.files import dump_json, one_at_a_time
     from noescape.records import UsageError
 
     if args.seed < 0:
@@ -53,10 +54,11 @@ def run(args: argparse.Namespace) -> int:
         backbone=args.backbone, weights=args.weights, device=args.device, category=args.category, test=args.test,
         seed=args.seed, workers=args.workers,
     )  # fmt: skip
-    scored = score(args.real, args.generated, options, tell=tell)
-    text = table_text(scored)
-    if args.out is not None:
-        write_report(scored, args.out, text)
+    with nullcontext() if args.out is None else one_at_a_time(args.out):
+        scored = score(args.real, args.generated, options, tell=tell)
+        text = table_text(scored)
+        if args.out is not None:
+            write_report(scored, args.out, text)
     print(dump_json(scored.report) if args.json else text, end="")
     if args.out is not None and not args.json:
         print(f"\nreport: {args.out / 'quality.json'}   pictures: {args.out / 'per_sample.csv'}")

@@ -125,14 +125,18 @@ def run_checkpoint(args: argparse.Namespace) -> int:
     from noescape.defects.generators.checkpoints import open_step
     from noescape.defects.generators.recipe import read_recipe, with_step
     from noescape.defects.generators.validate import validate
+    from noescape.files import one_at_a_time
 
     dataset = read_anomalygen(raw)
     with tempfile.TemporaryDirectory() as folder:
         types = tuple(kind.key for kind in dataset.types)
         render(dataset, Rendering(usecase=args.usecase, types=types), Path(folder))
         recipe = with_step(read_recipe(Path(folder) / "ag_config.yaml"), args.step)
-    step = open_step(generator_class("exemplar").finetune(dataset, recipe, args.output_dir, lambda done, total: None))
-    score = validate(args.output_dir, step, dataset, recipe, tell=tell)
+    with one_at_a_time(args.output_dir):
+        step = open_step(
+            generator_class("exemplar").finetune(dataset, recipe, args.output_dir, lambda done, total: None)
+        )
+        score = validate(args.output_dir, step, dataset, recipe, tell=tell)
     print(f"{args.usecase}: {len(types)} types, step {step.number}, nn_score {score:.3f}: {args.output_dir}")
     return 0
 

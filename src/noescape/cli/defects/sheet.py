@@ -32,8 +32,12 @@ def run(args: argparse.Namespace) -> int:
     from noescape.datasets.anomalygen import read_anomalygen
     from noescape.defects.generators.sheet import sheet_png
     from noescape.defects.generators.tree import read_tree
-    from noescape.files import write_bytes
+    from noescape.files import check_folder, write_bytes
+    from noescape.records import UsageError
 
+    if args.out.suffix.lower() != ".png":
+        raise UsageError(f"--out {args.out}: the sheet is a PNG; name it {args.out.with_suffix('.png').name}")
+    check_folder(args.out.parent)
     dataset = read_anomalygen(args.real, decode=False)
     write_bytes(args.out, sheet_png(dataset, read_tree(args.generated), outlines=not args.no_outlines))
     print(f"look at: {args.out}")

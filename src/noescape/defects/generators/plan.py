@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noescape.defects.generators.checkpoints import Step, open_checkpoint
+from noescape.defects.generators.sources import Sources, name_sources
 from noescape.defects.placement.testcase import TestCase, read_testcases
 from noescape.files import sha256_file
 from noescape.imaging import read_picture
@@ -27,12 +28,12 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All that is needed to start: the opened checkpoint, the images asked for, digests of the files that they name."""
+    """All that is needed to start: the opened checkpoint, the images asked for, digests and names of their files."""
 
     step: Step
     asked: tuple[Asked, ...]
-    folder: Path
     digests: dict[str, str | None]
+    sources: Sources
 
 
 def plan(checkpoint: Path, testcases: Path, *, step: int | None = None) -> Plan:
@@ -50,7 +51,8 @@ def plan(checkpoint: Path, testcases: Path, *, step: int | None = None) -> Plan:
     files = sorted({name for c in cases for name in (c.image_filename, c.mask_filename)})
     each = [(i, k, c) for i, c in enumerate(cases) for k in range(c.num_generated_images)]
     asked = tuple(Asked(number=n, row=i, copy=k, case=c) for n, (i, k, c) in enumerate(each))
-    return Plan(step=opened, asked=asked, folder=testcases.parent, digests={name: digest_of(name) for name in files})
+    digests = {name: digest_of(name) for name in files}
+    return Plan(step=opened, asked=asked, digests=digests, sources=name_sources(digests, testcases.parent))
 
 
 def estimate(planned: Plan) -> str:

@@ -153,7 +153,8 @@ class Model(_Part):
 
 
 class ExemplarOptions(_Part):
-    """The exemplar generator: `arms` gives weights per type key, or "*" for all: {"*": {transplant: 2, perlin: 1}};
+    """The exemplar generator: `arms` gives weights per type key, or "*" for all types but those called missing:
+    {"*": {transplant: 2, perlin: 1}} (none: the mix by the type's size, see `mix.MIX`);
     `strength` is the range of the defect's contrast over the exemplar's own, at guidance 7; `jitter` also changes the
     light of the whole picture and flips it (the clean twin alike)."""
 

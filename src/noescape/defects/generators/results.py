@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from noescape.defects.copies import NEAR_COPY
 from noescape.defects.generators.plan import Plan
 from noescape.defects.generators.tree import COLUMNS, ERRORS, RESULT, SUMMARY
 from noescape.defects.placement.testcase import TestCase
 from noescape.files import write_csv, write_json, write_jsonl
-
-NEAR_COPY = 0.9
 
 
 def write_tables(out: Path, planned: Plan, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -44,6 +43,7 @@ def write_tables(out: Path, planned: Plan, rows: Sequence[dict[str, Any]]) -> di
             "median_ncc": round(float(np.median(likeness)), 4) if likeness else None,
         },
         "outside_max_diff": max((r["outside_max_diff"] for r in made), default=0),
+        "dataset_sha256": planned.sources.dataset_sha256,
         "checkpoint_step": planned.step.number,
         "generator": planned.step.generator,
     }

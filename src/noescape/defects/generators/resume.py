@@ -17,6 +17,7 @@ from noescape.files import (
     write_json,
     write_jsonl,
 )
+from noescape.files.one_at_a_time import LOCK
 from noescape.records import DataError, UsageError
 
 MARK = "generation.json"
@@ -44,7 +45,7 @@ def claim(out: Path, identity: dict[str, Any], overwrite: bool) -> None:
     for name in own:  # what a kill left at the very start
         for part in out.glob(f".{name}.*.part"):
             part.unlink(missing_ok=True)
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and any(p.name != LOCK for p in out.iterdir()):
         try:
             same = (out / MARK).is_file() and read_json_object(out / MARK, "a generation") == identity
         except DataError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -21,9 +20,10 @@ from noescape.defects.generators.plan import Asked, Plan
 from noescape.defects.generators.results import timing, write_tables
 from noescape.defects.generators.resume import claim, finished, identity_of
 from noescape.defects.generators.tree import PROVENANCE, TIMING, Twins, output_name, picture_bytes, pictures_of
+from noescape.defects.placement.testcase import TestCase
 from noescape.defects.quality.filter import SearchOptions, search
 from noescape.defects.quality.refine import Found, attempt_rng, varied
-from noescape.files import JsonlAppender, clock_is_stopped, read_jsonl, write_bytes, write_json
+from noescape.files import JsonlAppender, clock_is_stopped, one_at_a_time, read_jsonl, write_bytes, write_json
 from noescape.imaging.parallel import ordered_map, worker_count
 from noescape.records import ImageError, NoescapeError, UsageError
 
@@ -49,8 +49,27 @@ def generate(
 
     `look`: draw again and keep the best by `measure` (see `quality.judge`); what does not reach its threshold is a
     failed row. The rows of the same generation that are there are kept, so a killed one goes on and ends with the same
-    bytes. UsageError where `out` holds something else. An image depends on `seed`, its row and its number there alone.
+    bytes. UsageError where `out` holds something else, WorkError where another process
+    works there. An image depends on `seed`, its row and its number there alone.
     """
+    with one_at_a_time(out):
+        return generate_alone(
+            planned, out, seed=seed, workers=workers, overwrite=overwrite, look=look, measure=measure, tell=tell
+        )
+
+
+def generate_alone(
+    planned: Plan,
+    out: Path,
+    *,
+    seed: int = 0,
+    workers: int = 0,
+    overwrite: bool = False,
+    look: SearchOptions | None = None,
+    measure: str = "nn",
+    tell: Tell | None = None,
+) -> dict[str, Any]:
+    """`generate` for who holds `out` already."""
     look = look or SearchOptions()
     claim(out, whole_identity(planned, seed, look, measure), overwrite)
     done = finished(out, planned)
@@ -118,7 +137,10 @@ def _one(
         found = draw(asked)
     except NoescapeError as error:
         code = error.code if isinstance(error, ImageError) else "not_drawn"
-        return row | {"output_filename": None, "error": {"code": code, "reason": _shown(str(error), planned)}}, math.nan
+        return row | {
+            "output_filename": None,
+            "error": {"code": code, "reason": _shown(str(error), asked.case, planned)},
+        }, math.nan
     except (MemoryError, RuntimeError, cv2.error, ValueError, ArithmeticError) as error:
         problem = {"code": "failed", "reason": f"{type(error).__name__}: {error}"}
         return row | {"output_filename": None, "error": problem}, math.nan
@@ -150,10 +172,11 @@ def _head(asked: Asked, planned: Plan, seed: int) -> dict[str, Any]:
         "row": asked.row,
         "image_of_row": asked.copy,
         "anomaly_type": case.anomaly_type,
-        "image_filename": _name(case.image_filename, planned.folder),
+        "image_filename": planned.sources.names[case.image_filename],
         "image_sha256": planned.digests[case.image_filename],
-        "mask_filename": _name(case.mask_filename, planned.folder),
+        "mask_filename": planned.sources.names[case.mask_filename],
         "mask_sha256": planned.digests[case.mask_filename],
+        "dataset_sha256": planned.sources.dataset_sha256,
         "guidance": case.guidance,
         "seed": case.seed,
         "generate_seed": seed,
@@ -173,11 +196,8 @@ def _figures(made: Generated) -> dict[str, Any]:
     return {"psnr": round(10 * math.log10(255**2 / error), 4) if error else None, "outside_max_diff": int(worst)}
 
 
-def _name(path: str, folder: Path) -> str:
-    """As a name relative to the file of test cases: the same wherever both lie."""
-    return Path(os.path.relpath(path, folder)).as_posix()
-
-
-def _shown(text: str, planned: Plan) -> str:
+def _shown(text: str, case: TestCase, planned: Plan) -> str:
     """An error's text without the place where the files happen to lie."""
-    return text.replace(f"{planned.folder}{os.sep}", "")
+    for name in (case.image_filename, case.mask_filename):
+        text = text.replace(name, planned.sources.names[name])
+    return text

@@ -9,7 +9,6 @@ OUT/SDG_result.csv  provenance.jsonl  errors.jsonl  summary.json  timing_summary
 
 from __future__ import annotations
 
-import csv
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -21,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from noescape.datasets.labelled import LabelledImage
 from noescape.defects.generators.base import Generated
-from noescape.files import contained, safe_name
+from noescape.files import contained, read_csv, safe_name
 from noescape.imaging import heat_overlay
 from noescape.records import Box, DataError, PathEscapeError
 
@@ -124,11 +123,7 @@ def read_tree(out: Path) -> tuple[LabelledImage, ...]:
     home = next((h for h in (out, out / "inference") if (h / RESULT).is_file()), None)
     if home is None:
         raise DataError(f"{out}: no {RESULT} here; `noescape defects generate` writes one")
-    try:
-        with (home / RESULT).open(encoding="utf-8-sig", newline="") as f:
-            rows = list(csv.DictReader(f))
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise DataError(f"{home / RESULT}: cannot be read ({error})") from None
+    rows = read_csv(home / RESULT)
     if not rows:
         raise DataError(f"{home / RESULT}: names no image")
     lost = [c for c in ("output_filename", "anomaly_type", "image_filename") if c not in rows[0]]

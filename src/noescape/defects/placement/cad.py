@@ -5,6 +5,7 @@ Classes: `capacitor` and `ic` (components), `solder`, `pad`; others are ignored.
   excess_solder   pads and solder that hang together
   less_solder     one pad
   bridge          two or three neighbouring groups of pads and solder with the gap between, less component and solder
+                  (but for the edges along the gap of groups that solder covers there)
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ MIN_SHARE = 0.1  # of the largest region of its class
 MAX_COMPONENT_IN_GAP = 0.25
 MAX_GAP = 3.0  # times the larger side of the larger group
 MAX_CHAIN = 3
+WET_EDGE = 7  # pixels across: three into a group
 ENOUGH = 400  # candidates of one image
 
 
@@ -173,15 +175,27 @@ def _bridge(every: list[Bool], which: tuple[int, ...], classes: Classes, shape: 
     if not all((open_way & group).any() for group in groups):
         return None
     smooth = cv2.GaussianBlur(closed(together | strip, 11).astype(np.float32), (7, 7), 0) > 0.5
-    region = smooth & ~component & ~solder
+    region = smooth & ~component & (~solder | _wet_edges(groups, strip, solder | component))
     bare = region & ~together
-    if not region.any() or not (together & ~solder & ~component).any() or not bare.any():
+    if not region.any() or not (region & together).any() or not bare.any():
         return None
     x0, y0, x1, y1 = box_of(bare)
     largest = max(max(b[2] - b[0], b[3] - b[1]) for b in map(box_of, groups))
     if max(x1 - x0, y1 - y0) > MAX_GAP * largest:
         return None
     return Candidate(region=region, groups=tuple(groups))
+
+
+def _wet_edges(groups: list[Bool], strip: Bool, covered: Bool) -> Bool:
+    """The edges along the gap of groups whose pads solder covers there: a bridge lies on their solder, as there is no
+    bare pad for it to hold on to."""
+    edge = dilated(strip, WET_EDGE)
+    out = np.zeros_like(strip)
+    for group in groups:
+        mine = edge & group
+        if (mine & ~covered).sum() < 0.5 * mine.sum():
+            out |= mine
+    return out
 
 
 def bridges_groups(mask: Bool, groups: Iterable[Bool]) -> bool:

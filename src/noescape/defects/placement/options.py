@@ -92,7 +92,8 @@ def make_plan(dataset: AnomalyGenDataset, options: PlaceOptions) -> Plan:
     kinds = [kind for kind in kinds if counts[kind.key]]
     default = DefectSpec(spatial_dependency=options.default_dependency)
     specs = {kind.key: dataset.spec.get(kind.key, default) for kind in kinds}
-    problems = [problem for problem in dataset.problems if problem.fatal]
+    others = {kind.texture for kind in dataset.types} - {kind.texture for kind in kinds}  # asked for by nobody
+    problems = [p for p in dataset.problems if p.fatal and p.where.partition("/")[0] not in others]
     problems += _placeable(dataset, kinds, specs)
     rois, wrong = read_rois(options.legal_roi, options.illegal_roi, options.roi_json)
     textures = sorted({kind.texture for kind in kinds})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -24,6 +25,8 @@ class SearchOptions:
     def __post_init__(self) -> None:
         if self.rounds < 0 or self.tries < 0:
             raise UsageError(f"search: expected rounds and tries from 0, got {self.rounds} and {self.tries}")
+        if not math.isfinite(self.threshold):
+            raise UsageError(f"search: expected a number as threshold, got {self.threshold}")
 
     @property
     def off(self) -> bool:

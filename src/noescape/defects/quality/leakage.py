@@ -6,27 +6,27 @@ outside of the masks; in a large test of those with a similar perceptual hash), 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from noescape.defects.quality.copies import example_views, likest
+from noescape.defects.copies import Gallery, Poses, poses_of
 from noescape.imaging import hamming, perceptual_hash
 
 U8 = npt.NDArray[np.uint8]
 Bool = npt.NDArray[np.bool_]
 Float = npt.NDArray[np.float32]
 Spectrum = npt.NDArray[np.complex64]
-Views = tuple[tuple[npt.NDArray[np.float32], ...], ...]
 
 GRID = 128
 COARSE, FINE = 4.0, 0.8  # cells: what is slower than the first is light, what is finer than the second is noise
 MAX_SHIFT = 8  # cells that the one may lie beside the other
 MAX_BITS = 28  # of 64: on tiles a large defect and other light turn over up to 28; unlike pictures 32 +- 4
-SAME_DEFECT = 0.95  # blowholes of different tiles, small dark dots, reach .92; other types .94
+SAME_DEFECT = 0.97  # 212 defects of magnetic tiles against those of other tiles: .965 at most, eight above .95
 LEAST_FREE = 0.3  # of a picture: less than that left beside a defect proves nothing
 SAME_SURFACE = 0.45  # magnetic tiles in other light, flipped, shifted, with a defect: .72 and more; others: to .25
 LARGE = 300  # pictures of a test up to which every one is compared, whatever its hash
@@ -43,7 +43,7 @@ class Seen:
     sha256: str
     bits: int
     spectrum: Spectrum
-    defect: Views | None
+    defect: Poses | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,6 +53,16 @@ class Test:
     __test__ = False  # no test class, whatever pytest thinks of the name
     seen: tuple[Seen, ...]
     common: Float
+
+    @cached_property
+    def flawed(self) -> Mapping[str | None, tuple[tuple[str, ...], Gallery]]:
+        """Names and poses of its defects by type, and of all under None."""
+        by_kind: dict[str | None, list[tuple[str, Poses]]] = {None: []}
+        for one in self.seen:
+            if one.defect is not None:
+                for kind in (None, one.kind):
+                    by_kind.setdefault(kind, []).append((one.name, one.defect))
+        return {k: (tuple(n for n, _ in rows), Gallery([p for _, p in rows])) for k, rows in by_kind.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,13 +90,13 @@ def seen_of(name: str, kind: str, sha256: str, rgb: U8, mask: Bool | None, commo
     marked = mask is not None and bool(mask.any())
     return Seen(
         name=name, kind=kind, sha256=sha256, bits=perceptual_hash(rgb), spectrum=_spectrum(rgb, _grid(mask), common),
-        defect=example_views(rgb, mask) if marked and mask is not None else None,
+        defect=poses_of(rgb, mask) if marked and mask is not None else None,
     )  # fmt: skip
 
 
 def leaks_of(name: str, kind: str, sha256: str, rgb: U8, mask: Bool | None, test: Test) -> list[Leak]:
     """Every picture of the test that this one shows, the surest way only. About .3 CPU-ms for a picture of the test,
-    and 2 CPU-ms more for each with a defect of its type (of any type where the test has none of this one)."""
+    and .1 CPU-ms more for each with a defect of its type (of any type where the test has none of this one)."""
     likeness = surfaces(rgb, mask, test)
     out = []
     for one, value in zip(test.seen, likeness, strict=True):
@@ -94,13 +104,12 @@ def leaks_of(name: str, kind: str, sha256: str, rgb: U8, mask: Bool | None, test
             out.append(Leak(name=name, test=one.name, how="file", likeness=1.0))
         elif value >= SAME_SURFACE:
             out.append(Leak(name=name, test=one.name, how="surface", likeness=round(float(value), 4)))
-    same = [s for s in test.seen if s.defect is not None and s.kind == kind]
-    flawed = [(s.name, s.defect) for s in same or test.seen if s.defect is not None]
-    found = likest(rgb, mask, [views for _, views in flawed]) if mask is not None and mask.any() else None
+    names, gallery = test.flawed.get(kind) or test.flawed[None]
+    found = gallery.likest(rgb, mask) if mask is not None and mask.any() else None
     if found is not None and found.ncc >= SAME_DEFECT:
-        shown = flawed[found.example][0]
+        shown = names[found.example]
         known = {leak.test for leak in out}
-        out += [] if shown in known else [Leak(name=name, test=shown, how="defect", likeness=round(found.ncc, 4))]
+        out += [] if shown in known else [Leak(name=name, test=shown, how="defect", likeness=found.ncc)]
     return out
 
 

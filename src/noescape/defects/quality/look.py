@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from noescape.datasets.folder import find_images
-from noescape.defects.quality.copies import Likest, example_views, likest
+from noescape.defects.copies import Gallery, Likest, Poses, poses_of
 from noescape.defects.quality.diversity import mask_grid
 from noescape.defects.quality.features import PatchReader
 from noescape.defects.quality.label_fit import LabelFit, label_fit
-from noescape.defects.quality.leakage import Leak, Seen, Test, Views, common_detail, leaks_of, seen_of
+from noescape.defects.quality.leakage import Leak, Seen, Test, common_detail, leaks_of, seen_of
 from noescape.defects.quality.nearest import Nearness, nearness
 from noescape.defects.quality.pictures import DefectPicture, Shelf, load, read_shelf
 from noescape.files import sha256_file
@@ -27,18 +27,17 @@ Float = npt.NDArray[np.float32]
 Bool = npt.NDArray[np.bool_]
 Advance = Callable[[int], None]
 T = TypeVar("T")
-EVERY_PAIR = 20_000  # pairs of pictures and examples up to which copies of other types' examples are looked for, too
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Real:
-    """A real defect: its patches, their mean, its mask on a grid, its views for the search of copies."""
+    """A real defect: its patches, their mean, its mask on a grid, its poses for the search of copies."""
 
     picture: DefectPicture
     patches: Float
     mean: Float
     grid: Bool
-    views: Views
+    poses: Poses
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +66,7 @@ def look_at_real(
         patches = reader(loaded.rgb, loaded.mask)
         return Real(
             picture=picture, patches=patches.unit, mean=patches.mean, grid=mask_grid(loaded.mask),
-            views=example_views(loaded.rgb, loaded.mask),
+            poses=poses_of(loaded.rgb, loaded.mask),
         )  # fmt: skip
 
     return _sorted_out(pictures, one, workers, advance)
@@ -102,7 +101,7 @@ def look_at_made(
     by_kind: dict[str, list[int]] = {}
     for number, row in enumerate(real):
         by_kind.setdefault(row.picture.kind, []).append(number)
-    against_all = len(pictures) * len(real) <= EVERY_PAIR
+    gallery = Gallery([row.poses for row in real])
 
     def one(picture: DefectPicture) -> Made | str:
         try:
@@ -112,17 +111,13 @@ def look_at_made(
         patches = reader(loaded.rgb, loaded.mask)
         same = by_kind.get(picture.kind, [])
         near = nearness(patches.unit, [real[i].patches for i in same])
-        compared = list(range(len(real))) if against_all else same
-        like = likest(loaded.rgb, loaded.mask, [real[i].views for i in compared])
         leaks: list[Leak] = []
         if test is not None:
             digest = sha256_file(picture.image)
             leaks = leaks_of(picture.name, picture.kind, digest, loaded.rgb, loaded.mask, test)
         return Made(
             picture=picture, mean=patches.mean, grid=mask_grid(loaded.mask), near=near,
-            likest=None if like is None else Likest(
-                ncc=max(like.ncc, picture.ncc if picture.ncc is not None else -1.0), example=compared[like.example]
-            ),
+            likest=gallery.likest(loaded.rgb, loaded.mask),
             fit=None if loaded.clean is None else label_fit(
                 loaded.rgb, loaded.clean, loaded.mask, reach=picture.reach
             ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from noescape.datasets import category_folder, scan_mvtec
 from noescape.datasets.anomalygen import read_anomalygen
 from noescape.datasets.binary_mask import read_binary_mask
 from noescape.datasets.folder import find_images, printable
+from noescape.files import read_csv
 from noescape.imaging import read_picture
 from noescape.records import DataError, ImageError
 
@@ -34,7 +34,7 @@ class DefectPicture:
 
     `kind` is the type as its layout names it. `clean` is the picture before the defect came (None for real ones).
     `group` names what is one physical part. `exemplars` are the names of the examples it was made from, `reach` how far
-    beyond its mask (pixels) its generator may change it, `ncc` the likeness to an example that the generator found.
+    beyond its mask (pixels) its generator may change it.
     """
 
     name: str
@@ -45,7 +45,6 @@ class DefectPicture:
     group: str | None = None
     exemplars: tuple[str, ...] = ()
     reach: int | None = None
-    ncc: float | None = None
     source: str = "original"
 
 
@@ -147,13 +146,12 @@ def _output_tree(root: Path) -> Shelf:
             continue
         parts = origin.get("parts")
         used = [p.get("exemplar") for p in parts if isinstance(p, dict)] if isinstance(parts, list) else []
-        reach, ncc = origin.get("widening_px"), origin.get("ncc")
+        reach = origin.get("widening_px")
         rows.append(
             DefectPicture(
                 name=key, kind=kind, image=path, mask=mask, clean=clean,
                 exemplars=tuple(dict.fromkeys(str(u) for u in used if u)),
                 reach=reach if isinstance(reach, int) and 0 <= reach < 10_000 else None,
-                ncc=float(ncc) if isinstance(ncc, int | float) else None,
                 source=row.get("source") or "original",
             )
         )  # fmt: skip
@@ -171,12 +169,7 @@ def _table(path: Path) -> dict[str, dict[str, str]]:
     """Rows of SDG_result.csv by the name of the picture; nothing where there is no such file."""
     if not path.is_file():
         return {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as f:
-            rows = [{k: (v or "") for k, v in row.items() if k} for row in csv.DictReader(f)]
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise DataError(f"{path}: expected a table of generated pictures ({error})") from None
-    return {Path(row.get("output_filename", "")).name: row for row in rows}
+    return {Path(row.get("output_filename", "")).name: row for row in read_csv(path)}
 
 
 def _provenance(path: Path) -> dict[str, dict[str, Any]]:

@@ -142,7 +142,7 @@ def _sample(m: Made, real: Sequence[Real]) -> tuple[object, ...]:
     return (
         *per_sample(m.picture.kind, m.picture.name, m.near),
         m.picture.source,
-        None if m.likest is None else round(m.likest.ncc, 4),
+        None if m.likest is None else m.likest.ncc,
         None if m.likest is None else real[m.likest.example].picture.name,
         None if fit is None else round(fit.completeness, 4),
         None if fit is None else round(fit.precision, 4),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from noescape.defects.quality.copies import NEAR_COPY, real_likeness
+from noescape.defects.copies import NEAR_COPY, real_likeness
 from noescape.defects.quality.figures import Figure, group_of
 from noescape.defects.quality.leakage import Leak
 from noescape.defects.quality.look import Made, Real
@@ -52,7 +52,7 @@ def copy_figure(real: Sequence[Real], made: Sequence[Made]) -> Figure:
     among: list[float] = []
     for kind in {m.picture.kind for m in made}:
         rows = [r for r in real if r.picture.kind == kind]
-        among += real_likeness([r.views for r in rows], [group_of(r) for r in rows])
+        among += real_likeness([r.poses for r in rows], [group_of(r) for r in rows])
     floor = sum(v >= NEAR_COPY for v in among) / len(among) if among else None
     half = "" if found.value is None or found.value <= 0.5 else "; more than half are: too little is new"
     return Figure(

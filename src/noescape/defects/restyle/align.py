@@ -1,9 +1,7 @@
 """Bring a picture back onto the frame of another by mutual information: scale x and y, rotation, shift.
 
-A pixel at (dx, dy) from the centre of the frame is read from the other picture at
-    x = sx (cos r dx - sin r dy) + cx + tx,   y = sy (sin r dx + cos r dy) + cy + ty
-about that picture's own centre. Search: on the coarsest level of a pyramid of halves a grid over scale, rotation and
-shift; then on every level one parameter after the other, steps halved when nothing gets better.
+The poses are those of `noescape.imaging.warp`. Search: on the coarsest level of a pyramid of halves a grid over scale,
+rotation and shift; then on every level one parameter after the other, steps halved when nothing gets better.
 """
 
 from __future__ import annotations
@@ -11,14 +9,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from noescape.defects.restyle.config import AlignmentConfig, Span
-from noescape.defects.restyle.mutual import Bool, Grey, halved, levels, mutual_information
+from noescape.imaging.mutual import Grey, halved, levels, mutual_information
+from noescape.imaging.warp import Pose, inside, warped
 
 Rgb = npt.NDArray[np.uint8]
 FLOOR_PX = 32
@@ -26,25 +24,6 @@ MAX_ROUNDS = 200
 MAX_GRID = 4000
 CLEARLY = 1.005
 _LEAST = {"sx": 2e-4, "sy": 2e-4, "rotation": 1e-4, "tx": 0.02, "ty": 0.02}  # steps at which the search ends
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pose:
-    """Scale (pixels of the other picture per pixel of the frame), rotation in radians, shift in pixels."""
-
-    sx: float = 1.0
-    sy: float = 1.0
-    rotation: float = 0.0
-    tx: float = 0.0
-    ty: float = 0.0
-
-    def matrix(self, frame: tuple[int, int], other: tuple[int, int]) -> npt.NDArray[np.float64]:
-        """The 2 x 3 map from pixels of the frame to those of the other picture; sizes are (height, width)."""
-        c, s = math.cos(self.rotation), math.sin(self.rotation)
-        m = np.array([[self.sx * c, -self.sx * s], [self.sy * s, self.sy * c]])
-        here = np.array([(frame[1] - 1) / 2, (frame[0] - 1) / 2])
-        there = np.array([(other[1] - 1) / 2 + self.tx, (other[0] - 1) / 2 + self.ty])
-        return np.column_stack([m, there - m @ here])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +37,7 @@ class Alignment:
 
     def to_json(self) -> dict[str, float]:
         """As the `params.json` of a registration says it."""
-        p = self.pose
-        out = {"scaleX": p.sx, "scaleY": p.sy, "rotation_deg": math.degrees(p.rotation), "tx": p.tx, "ty": p.ty}
-        out |= {"mi_before": self.mi_before, "mi_after": self.mi_after, "coverage": self.coverage}
+        out = self.pose.to_json() | {"mi_before": self.mi_before, "mi_after": self.mi_after, "coverage": self.coverage}
         return {key: round(value, 5) for key, value in out.items()}
 
 
@@ -80,9 +57,9 @@ def align(answer: Rgb, frame: Rgb, config: AlignmentConfig) -> tuple[Rgb, Alignm
     if not after > start * CLEARLY:
         pose, after = Pose(), start  # every warp softens: none without a gain
     how = cv2.INTER_NEAREST if config.interp == "nearest" else cv2.INTER_LINEAR
-    out = fitted if pose == Pose() else _warped(fitted, pose, (height, width), how)
+    out = fitted if pose == Pose() else warped(fitted, pose, (height, width), how)
     told = replace(pose, sx=pose.sx * ratio[0], sy=pose.sy * ratio[1], tx=pose.tx * ratio[0], ty=pose.ty * ratio[1])
-    coverage = float(_inside(pose, moving.shape, (height, width)).mean())
+    coverage = float(inside(pose, moving.shape, (height, width)).mean())
     return out, Alignment(pose=told, mi_before=start, mi_after=after, coverage=coverage)
 
 
@@ -105,9 +82,9 @@ class _Search:
         reference, moving = self.ready[level]
         shape = reference.shape
         scaled = replace(pose, tx=pose.tx / 2**level, ty=pose.ty / 2**level)
-        warped = _warped(moving, scaled, (shape[0], shape[1]), cv2.INTER_LINEAR)
-        inside = _inside(scaled, moving.shape, (shape[0], shape[1]))
-        return mutual_information(reference, levels(warped, self.config.bins), inside, self.config.bins)
+        read = warped(moving, scaled, (shape[0], shape[1]), cv2.INTER_LINEAR)
+        seen = inside(scaled, moving.shape, (shape[0], shape[1]))
+        return mutual_information(reference, levels(read, self.config.bins), seen, self.config.bins)
 
     def run(self) -> Pose:
         """Grid on the coarsest level, then down."""
@@ -191,22 +168,3 @@ def _resized(rgb: Rgb, height: int, width: int) -> Rgb:
     shrinks = rgb.shape[0] >= height and rgb.shape[1] >= width
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(rgb, (width, height), interpolation=how), dtype=np.uint8)
-
-
-def _warped(picture: npt.NDArray[Any], pose: Pose, frame: tuple[int, int], how: int) -> npt.NDArray[Any]:
-    matrix = pose.matrix(frame, picture.shape[:2])
-    flags = how | cv2.WARP_INVERSE_MAP
-    out: npt.NDArray[Any] = cv2.warpAffine(
-        picture, matrix, (frame[1], frame[0]), flags=flags, borderMode=cv2.BORDER_REPLICATE
-    )
-    return out
-
-
-def _inside(pose: Pose, other: tuple[int, ...], frame: tuple[int, int]) -> Bool:
-    """Which pixels of the frame are read from within the other picture."""
-    m = pose.matrix(frame, (other[0], other[1]))
-    x, y = np.arange(frame[1])[None, :], np.arange(frame[0])[:, None]
-    at_x = m[0, 0] * x + m[0, 1] * y + m[0, 2]
-    at_y = m[1, 0] * x + m[1, 1] * y + m[1, 2]
-    eps = 1e-6
-    return np.asarray((at_x >= -eps) & (at_x <= other[1] - 1 + eps) & (at_y >= -eps) & (at_y <= other[0] - 1 + eps))

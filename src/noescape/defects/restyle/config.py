@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from noescape.defects.restyle.cookbook import flattened, is_cookbook, nearest
+from noescape.defects.restyle.cookbook import flattened, is_cookbook, unknown_keys
 from noescape.files import load_yaml, parse_yaml
 from noescape.records import UsageError
 
@@ -145,7 +145,7 @@ def parse_config(value: object, *, name: str) -> RestyleConfig:
     try:
         config = RestyleConfig.model_validate(value)
     except ValidationError as error:
-        problems += [_sentence(one) for one in error.errors()]
+        problems += _sentences(error)
         config = RestyleConfig()
     if problems:
         raise UsageError(f"{name}: " + "; ".join(problems))
@@ -157,13 +157,20 @@ def with_changes(config: RestyleConfig, changes: dict[str, Any]) -> RestyleConfi
     return parse_config(config.model_dump(mode="python") | changes, name="the command line")
 
 
-def _sentence(error: Any) -> str:
-    place = tuple(str(part) for part in error["loc"])
-    key = ".".join(place)
-    if error["type"] == "extra_forbidden":
+def _sentences(error: ValidationError) -> list[str]:
+    """One for each wrong value, and one for all unknown keys of a part."""
+    unknown: dict[tuple[str, ...], list[str]] = {}
+    out = []
+    for one in error.errors():
+        *parents, key = (str(part) for part in one["loc"])
+        if one["type"] == "extra_forbidden":
+            unknown.setdefault(tuple(parents), []).append(key)
+        else:
+            got = str(one.get("input"))[:80]
+            out.append(f"{'.'.join([*parents, key])}: {one['msg'].removeprefix('Value error, ')}, got {got!r}")
+    for place, keys in unknown.items():
         part: Any = RestyleConfig
-        for step in place[:-1]:
+        for step in place:
             part = part.model_fields[step].annotation
-        return nearest(key, place[-1], part.model_fields)
-    got = str(error.get("input"))[:80]
-    return f"{key}: {error['msg'].removeprefix('Value error, ')}, got {got!r}"
+        out += unknown_keys(".".join(place), keys, part.model_fields)
+    return out

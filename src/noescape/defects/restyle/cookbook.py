@@ -35,19 +35,26 @@ def is_cookbook(value: dict[Any, Any]) -> bool:
     return any(key in value for key in SECTIONS)
 
 
-def nearest(place: str, key: str, known: Iterable[str]) -> str:
-    """The sentence about an unknown key, with the known name most like it."""
+def unknown_keys(place: str, keys: Iterable[object], known: Iterable[str]) -> list[str]:
+    """What there is to say about the unknown ones of `keys`, which stand at `place`: nothing, or one sentence with the
+    known name most like each, and all known names once where one has none."""
     names = sorted(known)
-    like = difflib.get_close_matches(key, names, 1, cutoff=0.6)
-    return f"unknown key {place!r}" + (f", did you mean {like[0]!r}?" if like else f"; known are {', '.join(names)}")
+    said, lost = [], False
+    for key in (str(k) for k in keys if k not in names):
+        like = difflib.get_close_matches(key, names, 1, cutoff=0.6)
+        where = f"{place}.{key}" if place else key
+        said.append(f"{where!r}" + (f" (did you mean {like[0]!r}?)" if like else ""))
+        lost = lost or not like
+    if not said:
+        return []
+    return ["unknown " + ("key " if len(said) == 1 else "keys ") + ", ".join(said)
+            + (f"; known are {', '.join(names)}" if lost else "")]  # fmt: skip
 
 
 def flattened(book: dict[Any, Any], problems: list[str]) -> dict[str, Any]:
     """The flat form of a cookbook; what is not understood is added to `problems`."""
     out: dict[str, Any] = {}
-    for key in book:
-        if key not in SECTIONS:
-            problems.append(nearest(str(key), str(key), SECTIONS))
+    problems += unknown_keys("", book, SECTIONS)
     _take_endpoint(book.get("endpoints"), out, problems)
     pipeline = _map(book, "pipeline", problems)
     if "retry" in pipeline:
@@ -73,9 +80,7 @@ def _map(parent: dict[Any, Any], key: str, problems: list[str], place: str = "")
     if not isinstance(value, dict):
         problems.append(f"{place}: expected a map, got {type(value).__name__}")
         return {}
-    for name in value:
-        if name not in _KNOWN[place]:
-            problems.append(nearest(f"{place}.{name}", str(name), _KNOWN[place]))
+    problems += unknown_keys(place, value, _KNOWN[place])
     return value
 
 
@@ -92,15 +97,14 @@ def _take_endpoint(value: Any, out: dict[str, Any], problems: list[str]) -> None
         problems.append("endpoints: expected one endpoint of role image_edit, with url and model")
         return
     for row in rows:
-        for key in row:
-            if key not in _KNOWN["endpoint"]:
-                problems.append(nearest(f"endpoints.image_edit.{key}", str(key), _KNOWN["endpoint"]))
+        problems += unknown_keys("endpoints.image_edit", row, _KNOWN["endpoint"])
         for source, name in (("url", "endpoint"), ("model", "model"), ("timeout", "timeout_s"), ("api_key_env",) * 2):
             if row.get(source) is not None:
                 out[name] = row[source]
         adapter = row.get("adapter")
         if adapter is not None and adapter not in ADAPTERS:
-            problems.append(nearest(f"endpoints.image_edit.adapter: {adapter}", str(adapter), ADAPTERS))
+            expected = ", ".join(sorted(ADAPTERS))
+            problems.append(f"endpoints.image_edit.adapter: expected one of {expected}, got {adapter!r}")
         elif adapter is not None:
             out["api"] = ADAPTERS[adapter]
 

@@ -26,15 +26,21 @@ OWN = ("restyle.json", "provenance.jsonl", "timing.json")
 @dataclass(frozen=True, kw_only=True)
 class Tree:
     """Paths relative to `root` with `/`, sorted: `images`; `along` (copied byte for byte); `strays` (links that lead
-    out, not followed)."""
+    out, not followed). With `pick`, images out of folders of that name alone, whose paths leave that folder out."""
 
     root: Path
     images: tuple[str, ...]
     along: tuple[str, ...]
     strays: tuple[str, ...]
+    pick: str = ""
+
+    def source(self, name: str) -> Path:
+        """Where the file of that path lies."""
+        path = self.root / name
+        return path.parent / self.pick / path.name if self.pick else path
 
 
-def read_tree(root: Path) -> Tree:
+def read_tree(root: Path, pick: str = "") -> Tree:
     """Sort the files of `root`. Hidden files are left out, links to folders are not followed."""
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder with images")
@@ -52,7 +58,11 @@ def read_tree(root: Path) -> Tree:
                 images.append(relative)
             else:
                 along.append(relative)
-    return Tree(root=root, images=tuple(sorted(images)), along=tuple(sorted(along)), strays=tuple(sorted(strays)))
+    if pick:
+        images, along, strays = [without for path in images if (without := _picked(path, pick))], [], []
+    return Tree(
+        root=root, images=tuple(sorted(images)), along=tuple(sorted(along)), strays=tuple(sorted(strays)), pick=pick
+    )
 
 
 def is_mask(relative: str) -> bool:
@@ -85,6 +95,12 @@ def encoded(rgb: npt.NDArray[np.uint8], name: str) -> bytes:
     form = {".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}[suffix]
     Image.fromarray(array).save(out, form, **({"lossless": True} if form == "WEBP" else {}))
     return out.getvalue()
+
+
+def _picked(relative: str, pick: str) -> str:
+    """The path without the folder `pick` that its image lies in; "" where it lies in another."""
+    path = PurePosixPath(relative)
+    return (path.parent.parent / path.name).as_posix() if path.parent.name == pick else ""
 
 
 def _under(root: Path, folder: str, name: str) -> str:

@@ -16,7 +16,7 @@ from noescape.defects.restyle.files import Tree, read_tree
 from noescape.defects.restyle.retry import Backoff
 from noescape.defects.restyle.transport import origin_of
 from noescape.defects.restyle.tree import Result, check_places, open_folder, restyle_tree
-from noescape.files import sha256_file, sha256_named
+from noescape.files import check_folder, sha256_file, sha256_named
 from noescape.records import DataError, UsageError
 
 SECONDS_LOCAL = 0.1  # for an image of 512 x 512 on one core
@@ -39,11 +39,14 @@ class Plan:
         return {"engine": self.engine, "words": self.words, **numbers, "seconds_about": round(self.seconds)}
 
 
-def plan(source: Path, out: Path, config: RestyleConfig, references: Sequence[Path]) -> Plan:
+def plan(source: Path, out: Path, config: RestyleConfig, references: Sequence[Path], *, pick: str = "") -> Plan:
     """Look at everything that needs no work: folders, address, photos. UsageError or DataError on what cannot be."""
     check_places(source, out)
-    tree = read_tree(source)
+    check_folder(out)
+    tree = read_tree(source, pick)
     if not tree.images:
+        if pick:
+            raise DataError(f"{source}: no images to restyle in folders called {pick!r}")
         raise DataError(f"{source}: no images to restyle (masks and other files alone: {len(tree.along)})")
     count = len(tree.images)
     if config.endpoint:
@@ -78,7 +81,7 @@ def work(
         models = endpoint.check()
         engine = EndpointEngine(config, endpoint, out)
     else:
-        images = [planned.tree.root / name for name in planned.tree.images]
+        images = [planned.tree.source(name) for name in planned.tree.images]
         digest = sha256_named((photo.name, sha256_file(photo)) for photo in planned.photos) if planned.photos else ""
         engine = fit_local(config, images, planned.photos, digest)
     open_folder(out, engine.identity(), overwrite=overwrite)

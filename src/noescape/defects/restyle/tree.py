@@ -110,7 +110,7 @@ class _Run:
 
     def row(self, name: str, *, along: bool) -> dict[str, Any]:
         """Do one file; its row of provenance."""
-        source, target = self._tree.root / name, self._out / name
+        source, target = self._tree.source(name), self._out / name
         old = self._before.get(name)
         begin = time.monotonic()
         try:
@@ -132,7 +132,7 @@ class _Run:
 
     def _image(self, name: str, digest: str) -> dict[str, Any]:
         try:
-            rgb = read_picture(self._tree.root / name).rgb
+            rgb = read_picture(self._tree.source(name)).rgb
             if holds_a_mask(rgb):
                 return self._copied(name, digest) | {"because": "only black and white: a mask"}
             if self._stopped:
@@ -151,7 +151,7 @@ class _Run:
         return self._written(name, digest, made)
 
     def _copied(self, name: str, digest: str) -> dict[str, Any]:
-        write_with(self._out / name, lambda part: _copy(self._tree.root / name, part), sync=False)
+        write_with(self._out / name, lambda part: _copy(self._tree.source(name), part), sync=False)
         row = {"path": name, "status": "done", "engine": "copied", "input_sha256": digest}
         return row | {"output_sha256": digest}
 

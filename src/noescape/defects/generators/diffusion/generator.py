@@ -16,8 +16,8 @@ from noescape.defects.generators.checkpoints import open_step
 from noescape.defects.generators.diffusion.needs import require_extra
 from noescape.defects.generators.diffusion.window import U8, cut_pair, paste, widening, window_of_case
 from noescape.defects.generators.diffusion.world import joined, world_of
-from noescape.defects.generators.exemplar.generator import moved_mask
 from noescape.defects.generators.labels import instances_of
+from noescape.defects.generators.moved_mask import moved_mask
 from noescape.defects.generators.recipe import Recipe, checked_types
 from noescape.defects.placement.testcase import TestCase
 from noescape.imaging import read_picture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from typing import Any
 from noescape.defects.generators.diffusion.world import World
 from noescape.defects.generators.plan import Plan
 from noescape.defects.generators.resume import claim, finished
-from noescape.defects.generators.run import Tell, generate, whole_identity
+from noescape.defects.generators.run import Tell, generate_alone, whole_identity
 from noescape.defects.generators.tree import PROVENANCE, SUMMARY
 from noescape.defects.quality.filter import SearchOptions
-from noescape.files import read_json_object, read_jsonl, write_jsonl
+from noescape.files import one_at_a_time, read_json_object, read_jsonl, write_jsonl
 from noescape.records import DataError
 
 SHARDS = ".shards"
@@ -39,11 +40,28 @@ def generate_sharded(
 
     Parts are made under `<out>/.shards` and go away once they are merged. Killed, the same command goes on.
     """
-    look = look or SearchOptions()
+    with one_at_a_time(out) if world.leads else nullcontext():
+        return _by_all(
+            planned, out, world, seed=seed, workers=workers, overwrite=overwrite, look=look or SearchOptions(),
+            measure=measure, tell=tell,
+        )  # fmt: skip
 
+
+def _by_all(
+    planned: Plan,
+    out: Path,
+    world: World,
+    *,
+    seed: int,
+    workers: int,
+    overwrite: bool,
+    look: SearchOptions,
+    measure: str,
+    tell: Tell | None,
+) -> dict[str, Any]:
     def make(asked: Plan, where: Path, replaced: bool) -> dict[str, Any]:
         said = tell if world.leads else None
-        return generate(
+        return generate_alone(
             asked, where, seed=seed, workers=workers, overwrite=replaced, look=look, measure=measure, tell=said
         )
 

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save as to_safetensors
 
-from noescape.defects.generators.exemplar.copies import Grey, views
+from noescape.defects.copies import Gallery, poses_of
 from noescape.defects.generators.exemplar.exemplars import Exemplar, Touch, Traits
 from noescape.defects.generators.exemplar.given import Stock
 from noescape.defects.generators.exemplar.grain import Grain
@@ -72,11 +72,6 @@ class TypeBank:
     scattered: bool
     pieces: tuple[Piece, ...]
 
-    @cached_property
-    def views(self) -> tuple[tuple[Grey, ...], ...]:
-        """Per exemplar what `copies.likeness` compares with."""
-        return tuple(views(p.exemplar.log, p.exemplar.box) for p in self.pieces)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Surface:
@@ -95,6 +90,12 @@ class Bank:
     types: Mapping[str, TypeBank]
     surfaces: Mapping[str, Surface]
     options: Mapping[str, Any]
+
+    @cached_property
+    def gallery(self) -> tuple[Gallery, tuple[str, ...]]:
+        """Every exemplar of every type, to find copies with, and their names ("TEXTURE+TYPE/file")."""
+        pieces = [(f"{kind.key}/{p.name}", p) for kind in self.types.values() for p in kind.pieces]
+        return Gallery([poses_of(p.rgb, p.mask > 0) for _, p in pieces]), tuple(name for name, _ in pieces)
 
     def stock(self, key: str) -> Stock:
         """What drawing one type needs; about 3 CPU-ms an exemplar."""

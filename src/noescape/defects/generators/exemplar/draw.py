@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from noescape.defects.generators.exemplar.copies import Grey, laid_likeness, likeness
 from noescape.defects.generators.exemplar.given import Layer, Stock, cutpaste, noise, transplant, widening
 from noescape.defects.generators.exemplar.logdomain import Bool, Float, disc, to_log, to_rgb, unit
 from noescape.defects.generators.exemplar.missing import missing
+from noescape.defects.generators.exemplar.vacant import vacant
 from noescape.records import Box, DataError
 
 TRIES = 5
@@ -25,18 +25,16 @@ FAINT, FAINT_LOG = (
 KNEE, WHITE = 190.0, 254.0  # grey levels between which highlights are rolled off
 SMALLEST = 4  # pixels of a part of a label
 GAP = 16  # side (pixels of 256) of the largest gap in a label that is closed
-COMPARED = 3  # parts of a mask that are looked at for copies, the largest ones
 DRAWERS = {"transplant": transplant, "cutpaste": cutpaste, "perlin": noise}
 U8 = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Drawing:
-    """What to draw with: the type's stock, views for the search of copies, weights of arms, a range of strength, and
-    where bare board is (for `missing`)."""
+    """What to draw with: the type's stock, weights of arms, a range of strength, and where bare board is (for
+    `missing`)."""
 
     stock: Stock
-    views: Sequence[Sequence[Grey]]
     arms: Mapping[str, float]
     strength: tuple[float, float]
     board: Bool | None = None
@@ -54,26 +52,20 @@ def draw_into(
     u = unit(clean.shape)
     image, label = clean.copy(), np.zeros(clean.shape[:2], np.uint8)
     told: list[dict[str, Any]] = []
-    copies = []
-    by_size = sorted(range(len(parts)), key=lambda i: -int(parts[i].sum()))
-    for rank, i in enumerate(by_size):
-        row, found = _draw_part(drawing, arm, image, label, parts[i], u, rng, compare=rank < COMPARED)
-        told.append(row)
-        copies += [found] if found else []
+    for i in sorted(range(len(parts)), key=lambda i: -int(parts[i].sum())):
+        told.append(_draw_part(drawing, arm, image, label, parts[i], u, rng))
     if not label.any():
         raise DataError(
             f"nothing that can be seen changed in {TRIES} draws by {arm}: the mask is too small (a few pixels), or the "
             "surface there is as dark or bright as the defect"
         )
-    ncc, name = max(copies, default=(0.0, ""))
-    out = {"generator": "exemplar", "arm": arm, "parts": told, "widening_px": widening(u)}
-    return image, label, {**out, "ncc": round(ncc, 4), "most_like": name}
+    return image, label, {"generator": "exemplar", "arm": arm, "parts": told, "widening_px": widening(u)}
 
 
 def _draw_part(
-    drawing: Drawing, arm: str, image: U8, label: U8, part: Bool, u: float, rng: np.random.Generator, *, compare: bool
-) -> tuple[dict[str, Any], tuple[float, str] | None]:
-    """Draw one part into `image` and `label`; what was done, and its likeness to the exemplars."""
+    drawing: Drawing, arm: str, image: U8, label: U8, part: Bool, u: float, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Draw one part into `image` and `label`; what was done."""
     box = _box(part)
     at = _window(box, part.shape, u, wide=not drawing.stock.traits.small or arm == "missing")
     before, onto = image[at].copy(), np.ascontiguousarray(part[at])
@@ -81,9 +73,10 @@ def _draw_part(
     board = None if drawing.board is None else drawing.board[at]
     for attempt in range(TRIES):
         strength = float(rng.uniform(*drawing.strength)) * 1.35**attempt
-        layer = missing(log, onto, board, u) if arm == "missing" else DRAWERS[arm](
-            drawing.stock, log, onto, u, strength, rng
-        )  # fmt: skip
+        if arm == "missing":
+            layer = vacant(drawing.stock, log, onto, board, u, rng) or missing(log, onto, board, u)
+        else:
+            layer = DRAWERS[arm](drawing.stock, log, onto, u, strength, rng)
         after = _blended(before, log, _unsaturated(layer))
         change = _peak(cv2.absdiff(after, before))
         if change[onto].mean() >= max(FAINT, FAINT_LOG * float(before[onto].mean())):
@@ -96,10 +89,7 @@ def _draw_part(
     image[at] = after
     label[at][kept] = 255
     row: dict[str, Any] = {"strength": round(strength, 4), "fit": round(layer.fit, 4)}
-    row |= {"exemplar": layer.exemplar.name} if layer.exemplar else {}
-    if not compare or not kept.any() or arm == "missing":
-        return row, None
-    return row, _likeness(drawing, layer, to_log(after), _shift(box, at))
+    return row | ({"exemplar": layer.exemplar.name} if layer.exemplar else {})
 
 
 def _unsaturated(layer: Layer) -> Layer:
@@ -145,16 +135,6 @@ def _small(mask: Bool, area: int) -> Bool:
     return np.asarray(few[labels], np.bool_)
 
 
-def _likeness(drawing: Drawing, layer: Layer, log: Float, box: Box) -> tuple[float, str]:
-    ncc, number = likeness(log, box, drawing.views)
-    name = drawing.stock.exemplars[number].name
-    if layer.exemplar is not None and layer.move is not None:
-        own = laid_likeness(log, box, layer.exemplar.log, layer.move)
-        if own > ncc:
-            ncc, name = own, layer.exemplar.name
-    return ncc, name
-
-
 def _box(mask: Bool) -> Box:
     ys, xs = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
     return int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1
@@ -164,7 +144,3 @@ def _window(box: Box, size: tuple[int, ...], u: float, *, wide: bool) -> tuple[s
     margin = round((24 if wide else 12) * u) + 2
     x0, y0, x1, y1 = box
     return slice(max(0, y0 - margin), min(size[0], y1 + margin)), slice(max(0, x0 - margin), min(size[1], x1 + margin))
-
-
-def _shift(box: Box, at: tuple[slice, slice]) -> Box:
-    return box[0] - at[1].start, box[1] - at[0].start, box[2] - at[1].start, box[3] - at[0].start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from noescape.defects.generators.exemplar.bank import Bank, Piece, Surface, Type
 from noescape.defects.generators.exemplar.exemplars import Traits, take_apart
 from noescape.defects.generators.exemplar.grain import measure_grain
 from noescape.defects.generators.exemplar.logdomain import to_log, unit
+from noescape.defects.generators.exemplar.mix import MIX
 from noescape.defects.generators.recipe import ExemplarOptions
 from noescape.files import sha256_file
 from noescape.imaging import label_regions, read_picture
@@ -23,9 +25,6 @@ from noescape.records import DataError, ImageError, UsageError
 MOST_EXEMPLARS = 64  # of a type; more are thinned out evenly
 TEXTURES, TEXTURE_SIDE = 8, 256
 ARMS = ("transplant", "cutpaste", "perlin", "missing")
-# The mix of docs/results.md without its copies of real pictures, which have no place for a given mask. Random fillings
-# teach a detector but resemble the type least, so they come least often.
-MIX = {"transplant": 0.45, "cutpaste": 0.35, "perlin": 0.2}
 MISSING = {"missing": 1.0}
 U8 = npt.NDArray[np.uint8]
 
@@ -59,15 +58,25 @@ def fit_bank(
 
 
 def arms_of(key: str, asked: Mapping[str, Mapping[str, float]], known: set[str]) -> dict[str, float]:
-    """Weights of the arms for a type: the recipe's for it, else its "*", else ours; UsageError for unknown names."""
+    """Weights of the arms for a type: the recipe's for it, else its "*" (but for a type called missing, which no other
+    arm can draw), else none, which means the mix by the type's size. UsageError for unknown names."""
     for name, weights in asked.items():
         if name != "*" and name not in known:
             raise UsageError(f"exemplar.arms: no type {name!r} in the data set; there are {', '.join(sorted(known))}")
         strange = sorted(set(weights) - set(ARMS))
         if strange or not sum(weights.values()) > 0:
             raise UsageError(f"exemplar.arms.{name}: expected weights of {', '.join(ARMS)}, got {dict(weights)}")
-    ours = MISSING if key.partition("+")[2].casefold() == "missing" else MIX
-    weights = asked.get(key, asked.get("*", ours))
+    usual = MISSING if key.partition("+")[2].casefold() == "missing" else asked.get("*", {})
+    return _shares(asked.get(key, usual))
+
+
+def mix_into(size: str) -> dict[str, float]:
+    """The mix that teaches a detector most about types of this size (`mix.MIX`), as far as it can draw into a given
+    mask: a real picture moved as a whole brings its own."""
+    return _shares(Counter(arm for arm in MIX[size] if arm in ARMS))
+
+
+def _shares(weights: Mapping[str, float]) -> dict[str, float]:
     total = sum(weights.values())
     return {arm: round(weights[arm] / total, 6) for arm in ARMS if weights.get(arm)}
 
@@ -112,7 +121,7 @@ def _type_bank(key: str, pieces: list[Piece], arms: Mapping[str, float]) -> Type
         elongation=round(float(np.median([p.elongation for p in pieces])), 4),
     )
     scattered = all(int(label_regions(p.mask).max()) > 1 for p in pieces)
-    return TypeBank(key=key, traits=kind, arms=arms, scattered=scattered, pieces=tuple(pieces))
+    return TypeBank(key=key, traits=kind, arms=arms or mix_into(kind.size), scattered=scattered, pieces=tuple(pieces))
 
 
 def _surface(texture: str, paths: tuple[Path, ...], problems: list[str], on_step: Callable[[], None]) -> Surface:

@@ -19,6 +19,7 @@ from noescape.defects.generators.exemplar.given import Stock
 from noescape.defects.generators.exemplar.jitter import jitter_all
 from noescape.defects.generators.exemplar.logdomain import Bool
 from noescape.defects.generators.labels import instances_of
+from noescape.defects.generators.moved_mask import moved_mask
 from noescape.defects.generators.recipe import Recipe, checked_types
 from noescape.defects.placement.testcase import TestCase
 from noescape.imaging import read_picture
@@ -40,8 +41,7 @@ class ExemplarGenerator:
     def __init__(self, bank: Bank) -> None:
         self.bank = bank
         self._stocks: dict[str, Stock] = {key: bank.stock(key) for key in bank.types}
-        for kind in bank.types.values():
-            _ = kind.views  # computed here, once, and not by several threads at a time
+        self._gallery, self._names = bank.gallery
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class ExemplarGenerator:
             raise ImageError(case.mask, "size", f"is {size}")
         low, high = self.bank.options["strength"]
         drawing = Drawing(
-            stock=self._stocks[case.anomaly_type], views=kind.views, arms=kind.arms,
+            stock=self._stocks[case.anomaly_type], arms=kind.arms,
             strength=(low * case.guidance / USUAL_GUIDANCE, high * case.guidance / USUAL_GUIDANCE),
             board=_board(case.image, clean.shape[:2]) if "missing" in kind.arms else None,
         )  # fmt: skip
@@ -113,25 +113,11 @@ class ExemplarGenerator:
         if self.bank.options["jitter"]:
             image, clean, label = jitter_all(image, clean, label, rng)
             told["jitter"] = True
+        like = self._gallery.likest(image, label > 0)
+        told |= {"ncc": like.ncc, "most_like": self._names[like.example]} if like else {}
         return Generated(
             image=image, mask=label, clean=clean, instances=instances_of(label, case.anomaly_type), provenance=told
         )
-
-
-def moved_mask(mask: Bool, case: TestCase) -> Bool:
-    """The mask after the moves that its row still asks for: rotation about its middle, shift, 3 x 3 morphology."""
-    out = mask.astype(np.uint8)
-    if case.rotation_angle or case.shift != (0, 0):
-        ys, xs = np.nonzero(mask)
-        move = cv2.getRotationMatrix2D((float(xs.mean()), float(ys.mean())), case.rotation_angle or 0.0, 1.0)
-        move[:, 2] += case.shift
-        out = cv2.warpAffine(out, move, out.shape[::-1], flags=cv2.INTER_NEAREST).astype(np.uint8)
-    if case.morph_operation not in (None, "none"):
-        how = {"dilate": cv2.MORPH_DILATE, "erode": cv2.MORPH_ERODE, "open": cv2.MORPH_OPEN, "close": cv2.MORPH_CLOSE}
-        out = cv2.morphologyEx(out, how[str(case.morph_operation)], np.ones((3, 3), np.uint8)).astype(np.uint8)
-    if not out.any():
-        raise ImageError(case.mask, "blank", "marks nothing after its shift, rotation and morph_operation")
-    return out > 0
 
 
 def _parts(mask: Bool, kind: TypeBank, case: TestCase) -> list[Bool]:

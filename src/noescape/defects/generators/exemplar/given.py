@@ -43,7 +43,6 @@ class Layer:
     weight: Float
     exemplar: Exemplar | None
     fit: float
-    move: npt.NDArray[np.float64] | None = None
 
 
 def transplant(stock: Stock, clean: Float, onto: Bool, u: float, strength: float, rng: np.random.Generator) -> Layer:
@@ -52,28 +51,28 @@ def transplant(stock: Stock, clean: Float, onto: Bool, u: float, strength: float
     e = stock.exemplars[number]
     residual = _within(_laid(e.residual, e.mask, move, onto), onto)
     smoothed = blur(clean, 3 * u) if stock.traits.small else stock.grain.smooth(clean, u)
-    log = smoothed + _like(clean, residual) * np.float32(strength)
-    return Layer(log=log, weight=soft(onto, 1.0 if stock.traits.small else 1.5, u), exemplar=e, fit=fit, move=move)
+    log = smoothed + like(clean, residual) * np.float32(strength)
+    return Layer(log=log, weight=soft(onto, 1.0 if stock.traits.small else 1.5, u), exemplar=e, fit=fit)
 
 
 def cutpaste(stock: Stock, clean: Float, onto: Bool, u: float, strength: float, rng: np.random.Generator) -> Layer:
     """The exemplar's own pixels with every detail; its light is brought to that of the target as far as drawn."""
     number, move, fit = lay(stock.exemplars, stock.shapes, stock.traits, onto, rng)
     e = stock.exemplars[number]
-    pixels = _like(clean, _laid(e.log, e.mask, move, onto))
-    residual = _like(clean, _within(_laid(e.residual, e.mask, move, onto), onto))
-    under = _like(clean, (e.log - e.residual)[e.mask].mean(axis=0)[None, None])
+    pixels = like(clean, _laid(e.log, e.mask, move, onto))
+    residual = like(clean, _within(_laid(e.residual, e.mask, move, onto), onto))
+    under = like(clean, (e.log - e.residual)[e.mask].mean(axis=0)[None, None])
     here = clean[onto].mean(axis=0)
     light = (here - under) * np.float32(rng.uniform(0.6, 1.0))
     contrast = np.float32(np.clip(strength, 0.6, 1.4))
     log = np.where(onto[..., None], (pixels - under) * contrast + under + light, clean + residual * contrast)
-    return Layer(log=np.asarray(log, np.float32), weight=soft(onto, 0.8, u), exemplar=e, fit=fit, move=move)
+    return Layer(log=np.asarray(log, np.float32), weight=soft(onto, 0.8, u), exemplar=e, fit=fit)
 
 
 def noise(stock: Stock, clean: Float, onto: Bool, u: float, strength: float, rng: np.random.Generator) -> Layer:
     """A filling of random texture as dark or bright, and as uneven, as the exemplars of the type are."""
     e = stock.exemplars[int(rng.integers(len(stock.exemplars)))]
-    inside = _like(clean, e.residual[e.mask][:, None, :])
+    inside = like(clean, e.residual[e.mask][:, None, :])
     level, spread = inside.mean(axis=0)[None], float(inside.mean(axis=2).std())
     texture = stock.textures[int(rng.integers(len(stock.textures)))] if stock.textures else clean
     field = np.zeros(onto.shape, np.float32)
@@ -81,7 +80,7 @@ def noise(stock: Stock, clean: Float, onto: Bool, u: float, strength: float, rng
         coarse = rng.standard_normal((cells, cells)).astype(np.float32)
         field += np.float32(share) * cv2.resize(coarse, onto.shape[::-1], interpolation=cv2.INTER_CUBIC)
     grainy = _patch(texture, onto.shape, rng, upright=stock.grain.directed) * np.float32(rng.uniform(0.5, 1.5))
-    change = level + field[..., None] * np.float32(0.45 * spread) + _like(clean, grainy)
+    change = level + field[..., None] * np.float32(0.45 * spread) + like(clean, grainy)
     kept = np.float32(rng.uniform(0.0, 0.6))
     surface = blur(clean, 3 * u) * (1 - kept) + clean * kept
     return Layer(log=surface + change * np.float32(strength), weight=soft(onto, 1.0, u), exemplar=None, fit=0.0)
@@ -192,7 +191,7 @@ def _patch(texture: Float, size: tuple[int, int], rng: np.random.Generator, *, u
     return np.ascontiguousarray(texture[y : y + size[0], x : x + size[1]])
 
 
-def _like(clean: Float, picture: Float) -> Float:
+def like(clean: Float, picture: Float) -> Float:
     """`picture` with as many channels as the target: a grey part stays grey."""
     if picture.shape[2] > clean.shape[2]:
         return np.asarray(picture.mean(axis=2, keepdims=True), np.float32)

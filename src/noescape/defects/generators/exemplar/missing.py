@@ -1,4 +1,4 @@
-"""A missing component: its place filled with the bare board around it."""
+"""A missing component of which no example shows a like place: filled with the bare board around it."""
 
 from __future__ import annotations
 

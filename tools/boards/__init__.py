@@ -1,0 +1,1 @@
+"""How the demo boards are drawn: placing, wiring, and writing a KiCad file."""
