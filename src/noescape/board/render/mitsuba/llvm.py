@@ -39,7 +39,9 @@ def candidates(environ: Mapping[str, str] | None = None) -> list[Llvm]:
 def load(llvm: Llvm) -> None:
     """Make Dr.Jit find the library; call it before mitsuba is imported. OSError if what it needs cannot be loaded."""
     for path in llvm.preload:
-        ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
+        # Not RTLD_GLOBAL: other libraries would then unwind their C++ exceptions with this libunwind, and OpenVINO's
+        # conversion of a network dies of it. The loader finds what libLLVM needs by name all the same.
+        ctypes.CDLL(path, mode=ctypes.RTLD_LOCAL)
     os.environ["DRJIT_LIBLLVM_PATH"] = llvm.library
     _LOADED.add(llvm.library)
 
