@@ -14,7 +14,7 @@ from noescape.features.doctor import Check
 from noescape.records import UsageError
 
 GROUP = "renderers"
-NAMES = ("usd", "mitsuba", "denoiser", "alignment", "blender")
+NAMES = ("usd", "mitsuba", "denoiser", "blender")
 
 
 def renderer_checks() -> list[Check]:
