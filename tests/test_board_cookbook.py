@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from importlib import resources
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from noescape.board.align.config import read_config
 from noescape.board.crop.config import read_crop_config
-from noescape.board.scene.cookbook import load_cookbook, load_render_config, refuse_crop_max_emit
+from noescape.board.scene.cookbook import load_cookbook, load_render_config
 from noescape.board.scene.semantics import Labels, Rule, pattern
 from noescape.board.scene.target import load_target
 from noescape.datasets.anomalygen_spec import read_spec
@@ -187,14 +186,6 @@ def test_what_is_written_out_is_read_back_the_same_in_the_same_order(tmp_path: P
     assert again.defects.enabled_modes == ("sideflip", "shift")
     assert again_target.model_dump() == target.model_dump()
     assert "ALL" in copies[0].read_text()
-
-
-@pytest.mark.parametrize(("kind", "knob"), [("structural", "render_patches"), ("day1", "crop.classes")])
-def test_a_cap_on_crops_is_refused_where_there_is_none(kind: str, knob: str) -> None:
-    with pytest.raises(UsageError, match=f"crop_max_emit 5 does not exist here.*{re.escape(knob)}"):
-        refuse_crop_max_emit(5, kind)
-    refuse_crop_max_emit("", kind)
-    refuse_crop_max_emit(None, kind)
 
 
 def test_a_target_names_its_stage_beside_itself_or_by_the_environment(

@@ -253,6 +253,17 @@ def test_the_knob_of_the_cap() -> None:
             with_max_emit(config, text)
 
 
+def test_a_cap_on_crops_is_refused_where_there_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By component, and on a photo laid on its render; the right knob is named, and "" means not given."""
+    photo = rules(source="aligned")
+    assert with_max_emit(photo, "") == photo
+    with pytest.raises(UsageError, match=r"crop_max_emit '5' does not exist here.*crop\.classes"):
+        with_max_emit(photo, "5")
+    given = ["board", "crop", str(tmp_path), "--by", "defect", "--crop-max-emit", "5", "--out", str(tmp_path / "out")]
+    assert main(given) == 2
+    assert "render_patches" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frames = make_tree(tmp_path / "frames", PARTS, CAMERAS)
     write(tmp_path / "day0_crop.yaml", {"crop": {"classes": ["capacitor"], "class_dirs": DIRS}})

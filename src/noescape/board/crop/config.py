@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from noescape.board.crop.frames import ALIGNED
 from noescape.board.crop.palette import GROUND
 from noescape.files import load_yaml, safe_name
 from noescape.records import UsageError
@@ -106,9 +107,22 @@ def parse_crop_config(value: object, *, name: str) -> CropConfig:
     return config
 
 
+def refuse_crop_max_emit(given: object, kind: str) -> None:
+    """`crop_max_emit` where nothing caps crops: kind `structural` or `day1`. None and "" mean: not given."""
+    if given is None or given == "":
+        return
+    instead = {
+        "structural": "each spoilt part gives one crop; make fewer with render_patches or defect_modes",
+        "day1": "the crops are those of one photo; narrow them by crop.classes of usd2roi_day1.yaml",
+    }
+    raise UsageError(f"crop_max_emit {given!r} does not exist here: {instead[kind]}")
+
+
 def with_max_emit(config: CropConfig, text: str | None) -> CropConfig:
     """The configuration under the knob `crop_max_emit`: "" (or None) keeps its own cap, "null" removes it, a whole
     number of at least 1 replaces it. UsageError for anything else."""
+    if config.source == ALIGNED:
+        refuse_crop_max_emit(text, "day1")
     if text is None or text == "":
         return config
     if text.strip().lower() in ("null", "none"):

@@ -101,17 +101,6 @@ def with_knobs(
     return out
 
 
-def refuse_crop_max_emit(given: object, kind: str) -> None:
-    """`crop_max_emit` where nothing caps crops: kind `structural` or `day1`. None and "" mean: not given."""
-    if given is None or given == "":
-        return
-    instead = {
-        "structural": "each spoilt part gives one crop; make fewer with render_patches or defect_modes",
-        "day1": "the crops are those of one photo; narrow them by crop.classes of usd2roi_day1.yaml",
-    }
-    raise UsageError(f"crop_max_emit {given!r} does not exist here: {instead[kind]}")
-
-
 def _patches(count: int) -> int:
     if count == 0:
         raise UsageError("render_patches 0 would render nothing; give -1 for every cell of the scan, or at least 1")

@@ -18,7 +18,7 @@ from noescape.board.cad.models import Models
 from noescape.board.cad.stage import write_stage
 from noescape.board.render.engine import Renderer
 from noescape.board.render.job import render_job
-from noescape.board.scene.cookbook import load_cookbook
+from noescape.board.scene.cookbook import load_cookbook, load_render_config
 from noescape.board.scene.read import open_scene
 from noescape.board.setup.examples import Site
 from noescape.files import fresh, safe_name, write_bytes, write_json
@@ -63,6 +63,8 @@ def open_site(home: Path, scene: str = SCENE) -> Site:
 
 def _photo(home: Path, stem: Path, engine: Renderer, seed: int, scratch: Path) -> None:
     target, config = load_cookbook(home / TARGET, home / DAY1, seed=seed)
+    light = load_render_config(home / GOOD, home / TARGET).lighting  # day 1 renders in white light, so it is another
+    config = config.model_copy(update={"lighting": light, "use_scene_lights": False})
     render_job(open_scene(home / SCENE, target, config.semantics), target, config, scratch, engine)
     (picture,) = sorted(scratch.glob("trigger_*/rgb_*.png"))[:1]
     photo, truth = make_standin(read_picture(picture).rgb, seed=seed)

@@ -69,14 +69,13 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Crop, stage, or both."""
+    from noescape.board.crop.config import refuse_crop_max_emit
     from noescape.records import UsageError
 
     if args.by and args.config:
         raise UsageError("--by and --config are two ways of cropping; give one of them")
-    if args.by and args.crop_max_emit is not None:
-        raise UsageError(
-            "crop_max_emit does not exist for crops by component: each gives one; render_patches decides how many"
-        )
+    if args.by:
+        refuse_crop_max_emit(args.crop_max_emit, "structural")
     if args.max_images and not args.config:
         raise UsageError("--max-images belongs to --config: crops by component, and staged ones, are taken as they are")
     if args.config and (args.offset is not None or args.min_coverage is not None):
